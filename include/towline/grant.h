@@ -1,0 +1,61 @@
+/* A grant: the relay's signed statement that one engineer may open one session to one host.
+ *
+ * Travels as a compact JWS (typ TL_JWT_GRANT) signed by the session authority whose public key was
+ * pinned at enrolment. Only the endpoint's helper decides by it; everybody else passes it on.
+ * Claims: iss relay id · aud host id · jti session id · sub engineer login · name · ticket · purpose ·
+ * lane · scopes[] · keys[] (authorized_keys lines) · iat · nbf · exp · max_s. Any thread. */
+#ifndef TOWLINE_GRANT_H
+#define TOWLINE_GRANT_H
+
+#include <towline/clock.h>
+#include <towline/crypto.h>
+#include <towline/id.h>
+#include <towline/str.h>
+
+#define TL_GRANT_KEYS_MAX 16
+#define TL_GRANT_LIFE_MAX_MS (15 * 60 * 1000) /* from issue until the session must have begun */
+#define TL_GRANT_SESSION_MAX_S (12 * 3600)
+
+enum tl_lane { TL_LANE_BASTION, TL_LANE_END_TO_END };
+const char *tl_lane_name(enum tl_lane lane); /* "bastion", "end-to-end" */
+TL_MUST_CHECK int tl_lane_parse(const char *name, enum tl_lane *ret_lane);
+
+/* What a session may do; a bit each, named "terminal", "exec", "files", "forwarding". */
+#define TL_SCOPE_TERMINAL 1u
+#define TL_SCOPE_EXEC 2u
+#define TL_SCOPE_FILES 4u
+#define TL_SCOPE_FORWARDING 8u
+#define TL_SCOPE_ALL 15u
+/* "terminal,exec": comma-separated, in the order above. */
+void tl_scopes_write(unsigned scopes, struct tl_buf *out);
+TL_MUST_CHECK int tl_scopes_parse(const char *text, unsigned *ret_scopes, struct tl_err *err);
+
+struct tl_grant {
+	char session[TL_ID_LEN + 1];
+	char relay[TL_ID_LEN + 1];
+	char host[TL_ID_LEN + 1];
+	char engineer[65]; /* login */
+	char name[129];    /* as people know the engineer */
+	char ticket[33];   /* "T-1042" */
+	char purpose[513];
+	enum tl_lane lane;
+	unsigned scopes;
+	struct tl_strv keys; /* authorized_keys lines, plain keys only: never certificates */
+	int64_t issued_ms, not_before_ms, expires_ms; /* wall clock; expires: must have begun by then */
+	int64_t max_s; /* longest duration of the session, seconds */
+};
+
+void tl_grant_clear(struct tl_grant *grant);
+TL_DEFINE_AUTO(tl_grant, tl_grant_clear);
+
+/* Signs. The text is appended to `out`. */
+TL_MUST_CHECK int tl_grant_sign(const struct tl_grant *grant, const struct tl_key *authority,
+				struct tl_buf *out, struct tl_err *err);
+
+/* Verifies signature, form and every limit, that it is meant for `host`, and its times. TL_ESIG,
+ * TL_EINVAL, TL_EDENIED (another host), TL_EEXPIRED. *ret_grant is the caller's to clear. */
+TL_MUST_CHECK int tl_grant_verify(const char *token, size_t len, const struct tl_key *authority,
+				  const char *host, const struct tl_clock *clock,
+				  struct tl_grant *ret_grant, struct tl_err *err);
+
+#endif

@@ -1,0 +1,73 @@
+/* Session recordings: append-only, durable as they happen, hash-chained, sealed by a signature.
+ *
+ * A recording is a file of JSON lines. Line 1 is the header {"towline-recording":1,"session":…,…}. Each
+ * further line is {"n":N,"t":seconds,"ch":channel,"k":kind,…,"h":hex}: `h` is SHA-256 over the
+ * previous line's `h` and this line's bytes up to the `h` member, so that a line removed, changed or
+ * inserted breaks the chain. Kinds: "open" (channel: shell | exec | subsystem, command, pty size),
+ * "o" (output, asciicast v2 "o" data), "r" (resize), "x" (exit status or signal), "note" (refusals,
+ * joins, pauses), "close", and last "seal" (a TL_JWT_RECORDING over count and last hash).
+ * Terminal output exports to asciicast v2 (docs.asciinema.org/manual/asciicast/v2).
+ * One thread at a time. */
+#ifndef TOWLINE_RECORD_H
+#define TOWLINE_RECORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <towline/clock.h>
+#include <towline/crypto.h>
+#include <towline/err.h>
+
+#define TL_RECORD_LINE_MAX (128 * 1024)
+
+struct tl_record; /* a recording being written */
+
+struct tl_record_header {
+	const char *session, *ticket, *host, *engineer, *lane, *recorder; /* "relay" | "endpoint" */
+};
+
+/* Called with each finished line (newline included) after it was written: the endpoint streams them
+ * to the relay. Must not block. */
+typedef void tl_record_tap(void *arg, const char *line, size_t len);
+
+/* Starts a recording on `fd` (taken over, closed by free). `reserve_bytes` are allocated ahead
+ * (posix_fallocate; trimmed at the end), so that a full disk is found before the session begins. */
+TL_MUST_CHECK int tl_record_new(int fd, const struct tl_record_header *header,
+				uint64_t reserve_bytes, const struct tl_clock *clock,
+				struct tl_record **ret_record, struct tl_err *err);
+void tl_record_set_tap(struct tl_record *record, tl_record_tap *tap, void *arg);
+
+/* Each returns 0 or TL_EIO / TL_ENOSPC: then the session must end. Output is split into lines below
+ * TL_RECORD_LINE_MAX; bytes that are not UTF-8 are written as U+FFFD and counted. */
+TL_MUST_CHECK int tl_record_open(struct tl_record *record, unsigned channel, const char *kind,
+				 const char *command, unsigned columns, unsigned rows,
+				 struct tl_err *err);
+TL_MUST_CHECK int tl_record_output(struct tl_record *record, unsigned channel, const void *bytes,
+				   size_t len, struct tl_err *err);
+TL_MUST_CHECK int tl_record_resize(struct tl_record *record, unsigned channel, unsigned columns,
+				   unsigned rows, struct tl_err *err);
+TL_MUST_CHECK int tl_record_exit(struct tl_record *record, unsigned channel, int exit_status,
+				 const char *signal_name, struct tl_err *err);
+TL_MUST_CHECK int tl_record_note(struct tl_record *record, unsigned channel, const char *text,
+				 struct tl_err *err);
+TL_MUST_CHECK int tl_record_close(struct tl_record *record, unsigned channel, struct tl_err *err);
+
+/* Writes the seal, syncs and trims the file. */
+TL_MUST_CHECK int tl_record_seal(struct tl_record *record, const struct tl_key *key,
+				 struct tl_err *err);
+void tl_record_free(struct tl_record *record);
+TL_DEFINE_AUTO_PTR(tl_record, tl_record_free);
+
+struct tl_record_facts {
+	uint64_t lines, output_bytes;
+	double seconds;
+	bool sealed; /* the seal verified under `key` */
+};
+/* Reads a whole recording, checks chain and seal (`key` NULL: the chain only). TL_ESIG names the first
+ * line that breaks the chain. An unsealed recording is no error: see sealed. */
+TL_MUST_CHECK int tl_record_verify(FILE *in, const struct tl_key *key,
+				   struct tl_record_facts *ret_facts, struct tl_err *err);
+/* Writes channel `channel` (the first terminal when 0) as asciicast v2. */
+TL_MUST_CHECK int tl_record_export(FILE *in, unsigned channel, FILE *out, struct tl_err *err);
+
+#endif

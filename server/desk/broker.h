@@ -1,0 +1,43 @@
+/* The session broker: where an engineer's SSH connection (server/ssh) meets the endpoint that calls
+ * home (an upgraded HTTP connection, server/desk/session.c). In memory, thread-safe.
+ *
+ * Order of a session: tl_session_request (worker; row, timeline, audit, grant pushed) →
+ * tl_broker_wait → either tl_broker_deliver (call home arrived) or tl_broker_refuse (consent refused,
+ * policy, timeout) ends the wait exactly once. */
+#ifndef TOWLINE_SERVER_BROKER_H
+#define TOWLINE_SERVER_BROKER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <towline/attr.h>
+#include <towline/err.h>
+
+struct tl_broker;
+
+struct tl_broker *tl_broker_new(void);
+void tl_broker_free(struct tl_broker *broker);
+
+/* Called once, on any thread, without the broker's lock: `fd` (taken over; a non-blocking stream that
+ * speaks SSH with the endpoint as server) or -1 with one sentence why not. Must not block. */
+typedef void tl_broker_result(void *arg, int fd, const char *refusal);
+
+/* Starts waiting. TL_EEXIST when somebody waits for that session already. */
+TL_MUST_CHECK int tl_broker_wait(struct tl_broker *broker, const char *session,
+				 tl_broker_result *on_result, void *arg, struct tl_err *err);
+/* Withdraws: on_result will not be called after this returns (true), or was called (false). */
+bool tl_broker_cancel(struct tl_broker *broker, const char *session);
+/* TL_ENOENT when nobody waits (the fd stays the caller's). */
+TL_MUST_CHECK int tl_broker_deliver(struct tl_broker *broker, const char *session, int fd,
+				    struct tl_err *err);
+void tl_broker_refuse(struct tl_broker *broker, const char *session, const char *sentence);
+
+/* A running session's way to be stopped (by user, engineer, supervisor or revocation). */
+typedef void tl_broker_stop(void *arg, const char *why); /* any thread; must not block */
+TL_MUST_CHECK int tl_broker_running(struct tl_broker *broker, const char *session,
+				    tl_broker_stop *on_stop, void *arg, struct tl_err *err);
+void tl_broker_ended(struct tl_broker *broker, const char *session);
+/* TL_ENOENT when it does not run here. */
+TL_MUST_CHECK int tl_broker_stop_session(struct tl_broker *broker, const char *session,
+					 const char *why);
+
+#endif

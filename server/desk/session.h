@@ -1,0 +1,60 @@
+/* Sessions on the desk: asking for one, and writing down how it went. Workers only (own store). */
+#ifndef TOWLINE_SERVER_SESSION_H
+#define TOWLINE_SERVER_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <towline/crypto.h>
+#include <towline/grant.h>
+
+struct tl_desk;  /* server/desk/desk.h: keys, blobs, broker, http server, clock */
+struct tl_store;
+
+struct tl_engineer {
+	char id[27];
+	char login[65];
+	char name[129];
+};
+
+/* The engineer who registered the SSH public key (base64 of the wire blob, RFC 4253 §6.6).
+ * TL_EAUTH for an unknown key or a disabled engineer. */
+TL_MUST_CHECK int tl_session_engineer(struct tl_store *store, const char *key_base64,
+				      struct tl_engineer *ret_engineer, struct tl_err *err);
+
+struct tl_session_target {
+	char host[27];
+	char host_name[256];
+	char ticket[33];
+	char ssh_host_key[1024]; /* the endpoint's, as an ssh-ed25519 line: registered at enrolment */
+};
+/* Resolves what an engineer typed: a host name, a host id, or a ticket ("T-1042", any case). A host
+ * needs an open ticket (the newest one counts): TL_EDENIED says how to get one. */
+TL_MUST_CHECK int tl_session_resolve(struct tl_store *store, const char *target,
+				     struct tl_session_target *ret_target, struct tl_err *err);
+
+struct tl_session_ask {
+	const struct tl_engineer *engineer;
+	const struct tl_session_target *target;
+	enum tl_lane lane;
+	unsigned scopes;
+	const char *purpose;      /* NULL: the ticket's summary */
+	const char *const *keys;  /* authorized_keys lines for the grant, NULL-terminated */
+	const char *address;      /* the engineer's */
+};
+/* Writes session, timeline and audit, signs the grant and pushes it. ret_session receives the id. */
+TL_MUST_CHECK int tl_session_request(struct tl_desk *desk, struct tl_store *store,
+				     const struct tl_session_ask *ask, char ret_session[static 27],
+				     struct tl_err *err);
+
+/* Facts, each written to session row, timeline and audit in one transaction. */
+TL_MUST_CHECK int tl_session_opened(struct tl_desk *desk, struct tl_store *store,
+				    const char *session, struct tl_err *err);
+struct tl_session_end {
+	const char *reason; /* one sentence */
+	uint64_t bytes_in, bytes_out;
+	bool has_recording; /* the blob "rec-<session>" is sealed */
+};
+TL_MUST_CHECK int tl_session_ended(struct tl_desk *desk, struct tl_store *store, const char *session,
+				   const struct tl_session_end *end, struct tl_err *err);
+
+#endif
