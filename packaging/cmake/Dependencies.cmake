@@ -2,10 +2,14 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 
-foreach(entry
+set(modules
     uv:libuv jansson:jansson yaml:yaml-0.1 crypto:libcrypto ssl:libssl curl:libcurl ssh:libssh
     archive:libarchive zstd:libzstd pcre2:libpcre2-8 sqlite:sqlite3 pq:libpq
-    systemd:libsystemd seccomp:libseccomp cap:libcap cmocka:cmocka)
+    systemd:libsystemd seccomp:libseccomp cap:libcap)
+if(BUILD_TESTING)
+  list(APPEND modules cmocka:cmocka)
+endif()
+foreach(entry ${modules})
   string(REPLACE ":" ";" entry ${entry})
   list(GET entry 0 name)
   list(GET entry 1 module)
@@ -23,6 +27,7 @@ if(LLHTTP_LIBRARY)
 elseif(LLHTTP_SOURCE_DIR)
   add_library(towline_llhttp STATIC
     ${LLHTTP_SOURCE_DIR}/api.c ${LLHTTP_SOURCE_DIR}/http.c ${LLHTTP_SOURCE_DIR}/llhttp.c)
+  target_link_libraries(towline_llhttp PRIVATE towline_options)
   target_compile_options(towline_llhttp PRIVATE -w)
   target_include_directories(towline_llhttp SYSTEM PRIVATE ${LLHTTP_INCLUDE_DIR})
 else()
