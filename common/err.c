@@ -24,7 +24,8 @@ static const struct error_row *find_row(int code)
 	return &error_rows[-code];
 }
 
-/* Sentences carry names that came from outside: no control character reaches a terminal or a log. */
+/* Sentences carry names that came from outside: no control character reaches a terminal or a log.
+ */
 static void blank_controls(char *text)
 {
 	for (; *text; text++)
@@ -32,7 +33,8 @@ static void blank_controls(char *text)
 			*text = '?';
 }
 
-static void write_text(struct tl_err *err, int code, int sys_errno, const char *format, va_list args)
+static void write_text(struct tl_err *err, int code, int sys_errno, const char *format,
+		       va_list args)
 {
 	err->code = code;
 	err->sys_errno = sys_errno;

@@ -16,13 +16,20 @@ struct tl_buf {
 	char *data; /* NULL until the first append */
 	size_t len;
 	size_t capacity;
-	size_t max;  /* bytes of contents allowed */
-	bool failed; /* an append did not fit, or memory ran out */
-	bool secret; /* wiped before memory is released or moved */
+	size_t max;	    /* bytes of contents allowed */
+	bool failed;	    /* an append did not fit, or memory ran out */
+	bool out_of_memory; /* with failed: memory was the reason */
+	bool secret;	    /* wiped before memory is released or moved */
 };
 
-#define TL_BUF_INIT(max_bytes) {.max = (max_bytes)}
-#define TL_BUF_SECRET_INIT(max_bytes) {.max = (max_bytes), .secret = true}
+#define TL_BUF_INIT(max_bytes) \
+	{ \
+		.max = (max_bytes) \
+	}
+#define TL_BUF_SECRET_INIT(max_bytes) \
+	{ \
+		.max = (max_bytes), .secret = true \
+	}
 
 void tl_buf_init(struct tl_buf *buf, size_t max_bytes);
 

@@ -37,6 +37,8 @@ void tl_clock_fake_advance(struct tl_clock_fake *fake, int64_t ms);
 
 /* RFC 3339 in UTC with milliseconds: "2026-03-01T09:30:00.000Z". */
 void tl_time_rfc3339(int64_t wall_ms, char text[static TL_TIME_TEXT]);
+/* Parses that, with or without milliseconds, "Z" only; 0 or TL_EINVAL. */
+TL_MUST_CHECK int tl_time_rfc3339_parse(const char *text, int64_t *ret_wall_ms);
 /* RFC 9110 §5.6.7 IMF-fixdate: "Sun, 01 Mar 2026 09:30:00 GMT". */
 void tl_time_http(int64_t wall_ms, char text[static TL_TIME_TEXT]);
 /* Parses IMF-fixdate; 0 or TL_EINVAL. */
