@@ -1,0 +1,28 @@
+/* The commands of `towline`, a file for each subject; the table is in main.c. */
+#ifndef TOWLINE_SERVER_CLI_COMMANDS_H
+#define TOWLINE_SERVER_CLI_COMMANDS_H
+
+#include <towline/cli.h>
+
+int tl_command_login(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_whoami(const struct tl_cli *cli, struct tl_err *err);
+
+int tl_command_tickets(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_ticket_show(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_ticket_note(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_hosts(const struct tl_cli *cli, struct tl_err *err);
+
+int tl_command_bundle_get(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_bundle_inspect(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_bundle_extract(const struct tl_cli *cli, struct tl_err *err);
+
+int tl_command_sessions(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_session_stop(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_session_get(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_session_verify(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_session_replay(const struct tl_cli *cli, struct tl_err *err);
+
+int tl_command_ssh_config(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_known_hosts(const struct tl_cli *cli, struct tl_err *err);
+
+#endif

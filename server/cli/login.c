@@ -1,0 +1,119 @@
+#include "cli/api.h"
+#include "cli/commands.h"
+#include "cli/print.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <towline/crypto.h>
+#include <towline/fs.h>
+
+#define TOKEN_MAX 512
+
+/* Reads one line without showing it when a person types it. */
+static int read_secret_line(struct tl_buf *out, struct tl_err *err)
+{
+	struct termios before, quiet;
+	bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
+	char byte;
+
+	if (is_terminal) {
+		fprintf(stderr, "API token: ");
+		quiet = before;
+		quiet.c_lflag &= ~(tcflag_t)ECHO;
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+	}
+	while (read(STDIN_FILENO, &byte, 1) == 1 && byte != '\n')
+		tl_buf_putc(out, byte);
+	if (is_terminal) {
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+		fputc('\n', stderr);
+	}
+	if (out->len == 0 || tl_buf_check(out) || strpbrk(tl_buf_str(out), " \t\r"))
+		return tl_err_set(err, TL_EUSAGE, "no API token on standard input");
+	return 0;
+}
+
+static void write_yaml_text(struct tl_buf *out, const char *key, const char *value)
+{
+	tl_buf_printf(out, "%s: '", key);
+	for (; *value; value++) {
+		if (*value == '\'')
+			tl_buf_putc(out, '\'');
+		tl_buf_putc(out, *value);
+	}
+	tl_buf_puts(out, "'\n");
+}
+
+static int write_profile(const struct tl_cli *cli, int dir_fd, const char *name, struct tl_err *err)
+{
+	tl_auto(tl_buf) struct tl_buf yaml = TL_BUF_INIT(16384);
+	tl_free char *ca = NULL;
+	const char *given_ca = tl_cli_get(cli, "ca");
+
+	if (given_ca && !(ca = realpath(given_ca, NULL)))
+		return tl_err_sys(err, TL_EIO, errno, "cannot read %s", given_ca);
+	write_yaml_text(&yaml, "relay", tl_cli_get(cli, "relay"));
+	if (ca)
+		write_yaml_text(&yaml, "ca", ca);
+	if (tl_cli_has(cli, "ssh"))
+		write_yaml_text(&yaml, "ssh", tl_cli_get(cli, "ssh"));
+	write_yaml_text(&yaml, "token_file", "token");
+	if (tl_buf_check(&yaml))
+		return tl_err_set(err, TL_ETOOBIG, "the configuration is too long");
+	return tl_fs_write_file(dir_fd, name, 0600, yaml.data, yaml.len, err);
+}
+
+static int print_identity(const struct tl_cli *cli, struct tl_err *err)
+{
+	static const struct tl_column fields[] = {{"Login", "login", 0},
+						  {"Name", "name", 0},
+						  {"Roles", "roles", 0}};
+	tl_auto(tl_api) struct tl_api *api = NULL;
+	tl_json *me = NULL;
+	int rc = tl_api_open(cli, &api, err);
+
+	if (rc == 0)
+		rc = tl_api_get(api, "/v1/me", &me, err);
+	if (rc)
+		return rc;
+	if (tl_cli_has(cli, "json"))
+		tl_print_json(stdout, me);
+	else
+		tl_print_fields(stdout, me, fields, TL_ARRAY_LEN(fields));
+	return 0;
+}
+
+int tl_command_login(const struct tl_cli *cli, struct tl_err *err)
+{
+	tl_auto(tl_buf) struct tl_buf token = TL_BUF_SECRET_INIT(TOKEN_MAX);
+	tl_free char *path = NULL;
+	tl_fd int dir_fd = -1;
+	char *slash;
+	int rc;
+
+	if (!tl_cli_has(cli, "relay") || !tl_str_starts(tl_cli_get(cli, "relay"), "https://"))
+		return tl_err_set(err, TL_EUSAGE, "name the relay: --relay https://HOST:PORT");
+	rc = tl_profile_path(cli, &path, err);
+	if (rc == 0)
+		rc = read_secret_line(&token, err);
+	if (rc)
+		return rc;
+	slash = strrchr(path, '/');
+	if (slash)
+		*slash = '\0';
+	rc = tl_fs_make_dir(slash ? path : ".", 0700, &dir_fd, err);
+	if (rc == 0)
+		rc = tl_fs_write_file(dir_fd, "token", 0600, token.data, token.len, err);
+	if (rc == 0)
+		rc = write_profile(cli, dir_fd, slash ? slash + 1 : path, err);
+	return rc ? rc : print_identity(cli, err);
+}
+
+int tl_command_whoami(const struct tl_cli *cli, struct tl_err *err)
+{
+	return print_identity(cli, err);
+}

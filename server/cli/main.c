@@ -1,0 +1,106 @@
+/* towline: the engineer's command. */
+#include "cli/commands.h"
+#include "cli/profile.h"
+
+#include <curl/curl.h>
+
+static const struct tl_cli_option json_option[] = {
+	{0, "json", NULL, "Print JSON, for programs."},
+	{0},
+};
+static const struct tl_cli_option tickets_options[] = {
+	{'a', "all", NULL, "Closed and resolved tickets too."},
+	{0, "json", NULL, "Print JSON, for programs."},
+	{0},
+};
+static const struct tl_cli_option login_options[] = {
+	{0, "relay", "URL", "The relay's address: https://HOST:PORT."},
+	{0, "ca", "FILE", "PEM file with the relay's CA."},
+	{0, "ssh", "HOST:PORT", "The relay's SSH front door, for ssh-config."},
+	{0, "json", NULL, "Print JSON, for programs."},
+	{0},
+};
+static const struct tl_cli_option output_options[] = {
+	{'o', "output", "FILE", "Where to write it (default BUNDLE.tar.zst)."},
+	{0},
+};
+static const struct tl_cli_option sessions_options[] = {
+	{'t', "ticket", "TICKET", "Only this ticket's sessions."},
+	{0, "json", NULL, "Print JSON, for programs."},
+	{0},
+};
+static const struct tl_cli_option stop_options[] = {
+	{0, "reason", "TEXT", "Why: it stands on the ticket's timeline."},
+	{0},
+};
+static const struct tl_cli_option get_options[] = {
+	{'o', "output", "FILE", "Where to write it (default: standard output)."},
+	{0, "asciicast", NULL, "Convert the first terminal to asciicast v2."},
+	{0},
+};
+static const struct tl_cli_option replay_options[] = {
+	{0, "no-wait", NULL, "Print everything at once."},
+	{0},
+};
+
+static const struct tl_cli_command commands[] = {
+	{"login", NULL, 0, 0, "Remember a relay and an API token",
+	 "Reads the token from standard input, checks it, and writes the configuration.",
+	 login_options, tl_command_login},
+	{"whoami", NULL, 0, 0, "Show who the relay takes you for", NULL, json_option,
+	 tl_command_whoami},
+	{"tickets", NULL, 0, 0, "List open tickets, newest first", NULL, tickets_options,
+	 tl_command_tickets},
+	{"ticket show", "TICKET", 1, 1, "Show a ticket with its bundles, sessions and timeline",
+	 NULL, json_option, tl_command_ticket_show},
+	{"ticket note", "TICKET TEXT", 2, 2, "Add a work note to a ticket", NULL, NULL,
+	 tl_command_ticket_note},
+	{"hosts", NULL, 0, 0, "List enrolled hosts", NULL, json_option, tl_command_hosts},
+	{"bundle get", "BUNDLE|TICKET", 1, 1, "Download a bundle and check its hash",
+	 "With a ticket's number, its newest bundle. The download is on the audit trail.",
+	 output_options, tl_command_bundle_get},
+	{"bundle inspect", "FILE", 1, 1, "Check a bundle and show what is in it",
+	 "Verifies the bundle against its own index, then shows the manifest, the files, what was "
+	 "redacted, and what could not be collected.",
+	 json_option, tl_command_bundle_inspect},
+	{"bundle extract", "FILE [DIRECTORY]", 1, 2, "Unpack a bundle safely below a directory",
+	 NULL, NULL, tl_command_bundle_extract},
+	{"sessions", NULL, 0, 0, "List remote sessions", NULL, sessions_options,
+	 tl_command_sessions},
+	{"session stop", "SESSION", 1, 1, "End a running session", NULL, stop_options,
+	 tl_command_session_stop},
+	{"session get", "SESSION|FILE", 1, 1, "Fetch a session's recording", NULL, get_options,
+	 tl_command_session_get},
+	{"session verify", "SESSION|FILE", 1, 1, "Check a recording's hash chain", NULL, NULL,
+	 tl_command_session_verify},
+	{"session replay", "SESSION|FILE", 1, 1, "Play a recorded terminal",
+	 "Pauses longer than two seconds are shortened.", replay_options,
+	 tl_command_session_replay},
+	{"ssh-config", NULL, 0, 0, "Print ssh_config blocks for every host",
+	 "Write it to ~/.ssh/towline.conf and add `Include towline.conf` to ~/.ssh/config: then "
+	 "`ssh HOST` goes through the relay, end to end, and never asks about a host key.",
+	 NULL, tl_command_ssh_config},
+	{"known-hosts", NULL, 0, 0, "Print known_hosts lines of the relay and its hosts",
+	 "Made for OpenSSH's KnownHostsCommand.", NULL, tl_command_known_hosts},
+};
+
+static const struct tl_cli_program program = {
+	.name = "towline",
+	.summary = "work tickets, read bundles and reach hosts through a Towline relay",
+	.help = "Sessions themselves need nothing but ssh: `ssh -p PORT HOST@relay` in the bastion "
+		"lane, "
+		"`ssh -J relay:PORT HOST` end to end.",
+	.options = tl_profile_options,
+	.commands = commands,
+	.command_count = TL_ARRAY_LEN(commands),
+};
+
+int main(int argc, char **argv)
+{
+	int status;
+
+	curl_global_init(CURL_GLOBAL_DEFAULT);
+	status = tl_cli_main(&program, argc, argv);
+	curl_global_cleanup();
+	return status;
+}
