@@ -29,6 +29,10 @@ TL_MUST_CHECK int tl_fs_make_dir(const char *path, mode_t mode, int *ret_fd, str
 TL_MUST_CHECK int tl_fs_read_file(int dir_fd, const char *path, struct tl_buf *out,
 				  struct tl_err *err);
 
+/* As tl_fs_read_file, of a file that must pass tl_fs_check_secret. */
+TL_MUST_CHECK int tl_fs_read_secret(int dir_fd, const char *path, struct tl_buf *out,
+				    struct tl_err *err);
+
 /* Replaces `path` by `bytes`, atomically and durably: temporary file in the same directory, fsync,
  * rename, fsync of the directory. After a crash the old or the new contents are there, whole. */
 TL_MUST_CHECK int tl_fs_write_file(int dir_fd, const char *path, mode_t mode, const void *bytes,
