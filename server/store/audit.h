@@ -13,11 +13,11 @@ struct tl_store;
 
 struct tl_audit_entry {
 	const char *actor_kind; /* "user", "host", "system" */
-	const char *actor;      /* login or id */
-	const char *action;     /* "ticket.create", "session.request", "bundle.read" … */
+	const char *actor;	/* login or id */
+	const char *action;	/* "ticket.create", "session.request", "bundle.read" … */
 	const char *object_kind, *object;
-	const char *address;    /* of the peer, NULL when local */
-	const json_t *detail;   /* borrowed, may be NULL; never a secret */
+	const char *address;  /* of the peer, NULL when local */
+	const json_t *detail; /* borrowed, may be NULL; never a secret */
 };
 
 /* Inside a transaction. */
@@ -25,8 +25,7 @@ TL_MUST_CHECK int tl_audit_append(struct tl_store *store, const struct tl_clock 
 				  const struct tl_audit_entry *entry, struct tl_err *err);
 
 /* Recomputes the whole chain. TL_ESIG names the first entry that does not fit. */
-TL_MUST_CHECK int tl_audit_verify(struct tl_store *store, int64_t *ret_entries,
-				  struct tl_err *err);
+TL_MUST_CHECK int tl_audit_verify(struct tl_store *store, int64_t *ret_entries, struct tl_err *err);
 /* One JSON object a line. */
 TL_MUST_CHECK int tl_audit_export(struct tl_store *store, FILE *out, struct tl_err *err);
 

@@ -18,13 +18,15 @@ TL_DEFINE_AUTO_PTR(tl_blobs, tl_blobs_close);
 
 /* A new, empty, open blob: TL_EEXIST when there is one of that name. */
 TL_MUST_CHECK int tl_blob_create(struct tl_blobs *blobs, const char *name, struct tl_err *err);
-/* Opens for appending / reading; *ret_size is its present length. The caller closes *ret_fd. */
+/* Opens for appending / reading; *ret_size is its present length. The caller closes *ret_fd, and
+ * fsyncs what it appended before it says so to anybody. Appending to a sealed blob is TL_EACCES. */
 TL_MUST_CHECK int tl_blob_append(struct tl_blobs *blobs, const char *name, int *ret_fd,
 				 uint64_t *ret_size, struct tl_err *err);
 TL_MUST_CHECK int tl_blob_read(struct tl_blobs *blobs, const char *name, int *ret_fd,
 			       uint64_t *ret_size, struct tl_err *err);
 /* Durable and read-only from now on. */
 TL_MUST_CHECK int tl_blob_seal(struct tl_blobs *blobs, const char *name, struct tl_err *err);
+/* A missing blob is fine. */
 TL_MUST_CHECK int tl_blob_remove(struct tl_blobs *blobs, const char *name, struct tl_err *err);
 
 #endif

@@ -148,7 +148,7 @@ static const char tickets_and_bundles[] =
 	" recording_facts TEXT);"
 	"CREATE INDEX session_ticket ON session (ticket_id, id);"
 	"CREATE INDEX session_host ON session (host_id, state);"
-	"CREATE INDEX session_user ON session (user_id, id);"
+	"CREATE INDEX session_engineer ON session (user_id, id);"
 
 	"CREATE TABLE upload ("
 	" id TEXT PRIMARY KEY,"

@@ -77,10 +77,22 @@ TL_MUST_CHECK int tl_store_row(struct tl_store *store, const char *sql,
 
 /* Runs `body` in one write transaction (BEGIN IMMEDIATE / SERIALIZABLE) and commits when it returns 0.
  * A negative result rolls back and is returned. A transaction that lost to another is rolled back and
- * `body` is called anew, up to TL_STORE_RETRIES times: it must have no other effects. */
+ * `body` is called anew, up to TL_STORE_RETRIES times: it must have no other effects. A statement
+ * that fails dooms its transaction, as PostgreSQL has it: `body` must return that error (where a row
+ * may exist already, say ON CONFLICT instead of catching TL_EEXIST). TL_EBUSY when the write lock
+ * could not be had in time. */
 TL_MUST_CHECK int tl_store_transaction(struct tl_store *store,
 				       int (*body)(struct tl_store *store, void *arg,
 						   struct tl_err *err),
 				       void *arg, struct tl_err *err);
+
+/* The next value of a row of table `counter` ("ticket", "outbox"), without gaps: inside a transaction,
+ * and taken back with it. */
+TL_MUST_CHECK int tl_store_next_number(struct tl_store *store, const char *counter,
+				       int64_t *ret_number, struct tl_err *err);
+
+/* Copies the whole database, as of one moment, into a new file while others go on working. SQLite only
+ * (TL_EUNSUPPORTED: use pg_dump); TL_EEXIST rather than replace. */
+TL_MUST_CHECK int tl_store_backup(struct tl_store *store, const char *path, struct tl_err *err);
 
 #endif
