@@ -106,6 +106,14 @@ const char *tl_err_name(int code)
 	return row ? row->name : "unknown";
 }
 
+int tl_err_by_name(const char *name)
+{
+	for (size_t i = 1; i < TL_ARRAY_LEN(error_rows); i++)
+		if (strcmp(error_rows[i].name, name) == 0)
+			return -(int)i;
+	return 0;
+}
+
 const char *tl_err_str(int code)
 {
 	const struct error_row *row = find_row(code);

@@ -65,6 +65,9 @@ int tl_err_prefix(struct tl_err *err, const char *format, ...) TL_PRINTF(2, 3);
 /* "EINVAL" and the like; "unknown" for a code that is none of ours. Static storage. */
 const char *tl_err_name(int code);
 
+/* The code that tl_err_name gives this name for; 0 when there is none. */
+int tl_err_by_name(const char *name);
+
 /* The general text of a code. Static storage. */
 const char *tl_err_str(int code);
 

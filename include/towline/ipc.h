@@ -33,6 +33,7 @@ TL_DEFINE_AUTO(tl_ipc_message, tl_ipc_message_clear);
 /* Binds and listens (non-blocking, close-on-exec); a stale socket file is replaced, a live one is
  * TL_EBUSY. `mode` is the file's mode. */
 TL_MUST_CHECK int tl_ipc_listen(const char *path, mode_t mode, int *ret_fd, struct tl_err *err);
+/* The connection is non-blocking and close-on-exec. TL_EBUSY when none waits. */
 TL_MUST_CHECK int tl_ipc_accept(int listen_fd, int *ret_fd, struct tl_ipc_peer *ret_peer,
 				struct tl_err *err);
 /* Blocking socket; TL_EUNREACH names the program to start when nobody listens. */
