@@ -1,0 +1,85 @@
+/* Redaction in the stream: bytes go in as they are read, bytes without secrets come out, before
+ * anything reaches a disk.
+ *
+ * Text is looked at in lines; a line longer than the window is looked at in overlapping windows, so
+ * that work and memory stay linear. The output does not depend on how the input was cut into pieces.
+ * A secret becomes "[redacted:<rule>]". What cannot be examined (a match limit, memory) is left out as
+ * "[withheld: redaction failed]" and counted: the redactor fails closed. Input is bytes, in any
+ * encoding. One thread at a time; compiled rules may be shared by redactors of one thread. */
+#ifndef TOWLINE_REDACT_H
+#define TOWLINE_REDACT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <towline/attr.h>
+#include <towline/buf.h>
+#include <towline/err.h>
+#include <towline/json.h>
+
+#define TL_REDACT_RULES_MAX 64
+#define TL_REDACT_RULESET "towline-2026.1" /* named in each bundle's manifest */
+#define TL_REDACT_PEM_LINES_MAX 400	   /* of a key block that never ends; RSA-16384 takes 220 */
+
+/* A rule: an expression (PCRE2, caseless, bytes, one line) that is tried where one of its keywords
+ * occurs. Group 1 is the secret; the whole match where the expression has no group. An expression must
+ * not need what follows the secret, as a window may end inside it. */
+struct tl_redact_rule {
+	const char *id;	      /* [a-z-]+: stands in the replacement and in reports */
+	const char *keywords; /* separated by blanks, compared without case */
+	const char *expression;
+	/* A secret of many lines: what its last line begins with. All up to there is left out. */
+	const char *block_end;
+};
+
+/* Our own rules. */
+extern const struct tl_redact_rule tl_redact_builtin[];
+extern const size_t tl_redact_builtin_count;
+
+struct tl_redact_rules; /* compiled */
+/* TL_EINVAL names the rule whose expression does not compile. `rows` must live as long. */
+TL_MUST_CHECK int tl_redact_rules_new(const struct tl_redact_rule *rows, size_t count,
+				      struct tl_redact_rules **ret_rules, struct tl_err *err);
+void tl_redact_rules_free(struct tl_redact_rules *rules);
+TL_DEFINE_AUTO_PTR(tl_redact_rules, tl_redact_rules_free);
+
+struct tl_redact_limits {
+	size_t window_bytes;  /* the longest line that is looked at whole */
+	size_t overlap_bytes; /* carried from one window to the next; below half a window */
+	uint32_t match_limit; /* PCRE2's, for each attempt */
+};
+extern const struct tl_redact_limits tl_redact_limits_default;
+
+/* Receives output. A negative result stops the feed and is returned by it. */
+typedef int tl_redact_output(void *arg, const void *bytes, size_t len, struct tl_err *err);
+
+struct tl_redactor;
+TL_MUST_CHECK int tl_redactor_new(const struct tl_redact_rules *rules,
+				  const struct tl_redact_limits *limits,
+				  struct tl_redactor **ret_redactor, struct tl_err *err);
+/* Begins a new text: what was held back of an unfinished one is wiped, counts go to 0. */
+void tl_redactor_begin(struct tl_redactor *redactor, tl_redact_output *output, void *arg);
+TL_MUST_CHECK int tl_redactor_feed(struct tl_redactor *redactor, const void *bytes, size_t len,
+				   struct tl_err *err);
+/* Ends the text: puts out what is held back. */
+TL_MUST_CHECK int tl_redactor_flush(struct tl_redactor *redactor, struct tl_err *err);
+/* Since the last begin. */
+uint64_t tl_redactor_count(const struct tl_redactor *redactor, size_t rule);
+uint64_t tl_redactor_withheld(const struct tl_redactor *redactor);
+void tl_redactor_free(struct tl_redactor *redactor);
+TL_DEFINE_AUTO_PTR(tl_redactor, tl_redactor_free);
+
+/* Adds the counts since the last begin to the object `counts`, rule by rule; "withheld" for what was
+ * left out. */
+void tl_redactor_report(const struct tl_redactor *redactor, json_t *counts);
+
+/* Redacts one short text (a file name, an argument, a sentence) into `out`, as a text of its own:
+ * ends with begin's state. */
+TL_MUST_CHECK int tl_redact_text(struct tl_redactor *redactor, const char *text, size_t len,
+				 struct tl_buf *out, struct tl_err *err);
+
+/* A copy of `json` whose strings and member names are redacted; counts go to `counts` (may be NULL).
+ * The caller owns *ret_json. */
+TL_MUST_CHECK int tl_redact_json(struct tl_redactor *redactor, const json_t *json, json_t *counts,
+				 json_t **ret_json, struct tl_err *err);
+
+#endif
