@@ -19,6 +19,8 @@
 #include <towline/err.h>
 
 #define TL_RECORD_LINE_MAX (128 * 1024)
+#define TL_RECORD_CHANNELS_MAX 32                /* open at the same time */
+#define TL_RECORD_KEEP_MAX (4 * 1024 * 1024) /* output bytes kept of a channel that is no terminal */
 
 struct tl_record; /* a recording being written */
 
@@ -31,19 +33,24 @@ struct tl_record_header {
 typedef void tl_record_tap(void *arg, const char *line, size_t len);
 
 /* Starts a recording on `fd` (taken over, closed by free). `reserve_bytes` are allocated ahead
- * (posix_fallocate; trimmed at the end), so that a full disk is found before the session begins. */
+ * (beyond the end of file; given back by the seal), so that a full disk is found before the session begins. */
 TL_MUST_CHECK int tl_record_new(int fd, const struct tl_record_header *header,
 				uint64_t reserve_bytes, const struct tl_clock *clock,
 				struct tl_record **ret_record, struct tl_err *err);
 void tl_record_set_tap(struct tl_record *record, tl_record_tap *tap, void *arg);
 
 /* Each returns 0 or TL_EIO / TL_ENOSPC: then the session must end. Output is split into lines below
- * TL_RECORD_LINE_MAX; bytes that are not UTF-8 are written as U+FFFD and counted. */
+ * TL_RECORD_LINE_MAX; bytes that are not UTF-8 are written as U+FFFD. A terminal's output (columns and
+ * rows given at open) is kept whole; of other channels the first TL_RECORD_KEEP_MAX bytes are, and the
+ * close line carries size and SHA-256 of all of it. */
 TL_MUST_CHECK int tl_record_open(struct tl_record *record, unsigned channel, const char *kind,
 				 const char *command, unsigned columns, unsigned rows,
 				 struct tl_err *err);
 TL_MUST_CHECK int tl_record_output(struct tl_record *record, unsigned channel, const void *bytes,
 				   size_t len, struct tl_err *err);
+/* Input is counted and hashed for the channel's close line, never kept. */
+TL_MUST_CHECK int tl_record_input(struct tl_record *record, unsigned channel, const void *bytes,
+				  size_t len, struct tl_err *err);
 TL_MUST_CHECK int tl_record_resize(struct tl_record *record, unsigned channel, unsigned columns,
 				   unsigned rows, struct tl_err *err);
 TL_MUST_CHECK int tl_record_exit(struct tl_record *record, unsigned channel, int exit_status,

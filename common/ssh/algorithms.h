@@ -1,0 +1,29 @@
+/* The algorithms that Towline's SSH speaks, and sessions set up with exactly these: no configuration
+ * file of the system is read. What libssh does not know is skipped by it, so that stronger ones stand
+ * first for the day it does. Strict key exchange (CVE-2023-48795) is libssh's own and always offered.
+ * Any thread; a session belongs to one. */
+#ifndef TOWLINE_SSH_ALGORITHMS_H
+#define TOWLINE_SSH_ALGORITHMS_H
+
+#include <libssh/libssh.h>
+#include <towline/crypto.h>
+#include <towline/err.h>
+
+#define TL_SSH_CIPHERS "aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-gcm@openssh.com"
+#define TL_SSH_KEX \
+	"sntrup761x25519-sha512@openssh.com,curve25519-sha256,curve25519-sha256@libssh.org"
+#define TL_SSH_MACS "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com"
+#define TL_SSH_HOST_KEYS "ssh-ed25519"
+/* Signature algorithms of user keys: no certificates, no SHA-1, no DSA. */
+#define TL_SSH_USER_KEYS \
+	"ssh-ed25519,sk-ssh-ed25519@openssh.com,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384," \
+	"ecdsa-sha2-nistp521,sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256"
+
+/* A server session on `fd`, a connected non-blocking stream which it takes over when this succeeds. */
+TL_MUST_CHECK int tl_ssh_server_session(const struct tl_key *host_key, int fd,
+					ssh_session *ret_session, struct tl_err *err);
+/* The same for a client. */
+TL_MUST_CHECK int tl_ssh_client_session(const char *user, int fd, ssh_session *ret_session,
+					struct tl_err *err);
+
+#endif

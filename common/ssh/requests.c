@@ -1,0 +1,263 @@
+/* libssh marks the getters of a pty request as deprecated in favour of callbacks that must answer at
+ * once; whether a program may run is known only after the endpoint was asked. */
+#define SSH_SUPPRESS_DEPRECATED
+#include <libssh/server.h>
+#include <stdio.h>
+#include <string.h>
+#include <towline/str.h>
+
+#include "ssh/server_private.h"
+
+#define ENV_VALUE_MAX 256
+#define COLUMNS_MAX 4096
+
+/* ---- opening ---------------------------------------------------------------------------------- */
+
+static void on_signal(void *arg, const char *name)
+{
+	struct tl_ssh_server_channel *channel = arg;
+
+	if (channel->signal_count < TL_ARRAY_LEN(channel->signals) &&
+	    tl_str_is_name(name, sizeof(channel->signals[0]) - 1))
+		snprintf(channel->signals[channel->signal_count++], sizeof(channel->signals[0]),
+			 "%s", name);
+}
+
+static struct tl_ssh_server_channel *entry_new(struct tl_ssh_server *server)
+{
+	struct tl_ssh_server_channel *channel = calloc(1, sizeof(*channel));
+
+	if (!channel)
+		return NULL;
+	channel->env = json_object();
+	if (!channel->env) {
+		free(channel);
+		return NULL;
+	}
+	channel->server = server;
+	channel->number = ++server->last_number;
+	channel->stream.on_signal = on_signal;
+	channel->stream.arg = channel;
+	return channel;
+}
+
+static void entry_discard(struct tl_ssh_server_channel *channel)
+{
+	json_decref(channel->env);
+	free(channel);
+}
+
+static bool may_open(struct tl_ssh_server *server, struct tl_ssh_server_channel *channel,
+		     ssh_message message)
+{
+	int port = ssh_message_channel_request_open_destination_port(message);
+	const char *host = ssh_message_channel_request_open_destination(message);
+	char sentence[320];
+
+	if (ssh_message_subtype(message) == SSH_CHANNEL_SESSION)
+		return true;
+	if (ssh_message_subtype(message) != SSH_CHANNEL_DIRECT_TCPIP) {
+		tl_ssh_server_refuse(server, NULL, "a channel of an unknown type was refused");
+		return false;
+	}
+	channel->forward = true;
+	if (server->handlers->forward && host &&
+	    server->handlers->forward(server->arg, channel, host, port))
+		return true;
+	snprintf(sentence, sizeof(sentence), "port forwarding to %.200s:%d was refused",
+		 host ? host : "?", port);
+	tl_ssh_server_refuse(server, NULL, sentence);
+	return false;
+}
+
+bool tl_ssh_request_open(struct tl_ssh_server *server, ssh_message message)
+{
+	struct tl_ssh_server_channel *channel = NULL;
+	ssh_channel accepted = NULL;
+
+	if (!server->authenticated || server->channel_count >= TL_SSH_CHANNELS_MAX)
+		tl_ssh_server_refuse(server, NULL, "a channel was refused: too many are open");
+	else
+		channel = entry_new(server);
+	if (channel && may_open(server, channel, message))
+		accepted = ssh_message_channel_request_open_reply_accept(message);
+	if (!accepted) {
+		if (channel)
+			entry_discard(channel);
+		(void)ssh_message_reply_default(message);
+		return false;
+	}
+	tl_ssh_stream_attach(&channel->stream, server->link, accepted);
+	channel->next = server->channels;
+	server->channels = channel;
+	server->channel_count++;
+	return false;
+}
+
+/* ---- requests in a channel -------------------------------------------------------------------- */
+
+static unsigned bounded(int value)
+{
+	if (value < 1)
+		return 1;
+	return value > COLUMNS_MAX ? COLUMNS_MAX : (unsigned)value;
+}
+
+static bool take_pty(struct tl_ssh_server_channel *channel, ssh_message message)
+{
+	const char *term = ssh_message_channel_request_pty_term(message);
+
+	if (channel->program != TL_SSH_NONE || channel->forward)
+		return false;
+	channel->has_pty = true;
+	snprintf(channel->term, sizeof(channel->term), "%s",
+		 term && tl_str_is_name(term, sizeof(channel->term) - 1) ? term : "dumb");
+	channel->columns = bounded(ssh_message_channel_request_pty_width(message));
+	channel->rows = bounded(ssh_message_channel_request_pty_height(message));
+	return true;
+}
+
+static bool take_resize(struct tl_ssh_server_channel *channel, ssh_message message)
+{
+	if (!channel->has_pty)
+		return false;
+	channel->columns = bounded(ssh_message_channel_request_pty_width(message));
+	channel->rows = bounded(ssh_message_channel_request_pty_height(message));
+	channel->resized = true;
+	return true;
+}
+
+/* What may reach a program's environment: how to show text, nothing that changes what runs. */
+static bool is_allowed_env(const char *name, const char *value)
+{
+	static const char *const names[] = {"LANG", "COLORTERM", "NO_COLOR"};
+
+	if (!tl_str_is_name(name, 32) || strlen(value) > ENV_VALUE_MAX ||
+	    !tl_str_is_utf8(value, strlen(value)))
+		return false;
+	for (size_t i = 0; i < TL_ARRAY_LEN(names); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return tl_str_starts(name, "LC_");
+}
+
+static bool take_env(struct tl_ssh_server_channel *channel, ssh_message message)
+{
+	const char *name = ssh_message_channel_request_env_name(message);
+	const char *value = ssh_message_channel_request_env_value(message);
+
+	if (!name || !value || !is_allowed_env(name, value) ||
+	    json_object_size(channel->env) >= TL_SSH_ENV_MAX)
+		return false;
+	return json_object_set_new(channel->env, name, json_string(value)) == 0;
+}
+
+static bool refuse_x11(struct tl_ssh_server_channel *channel, ssh_message message)
+{
+	(void)message;
+	tl_ssh_server_refuse(channel->server, channel, "X11 forwarding was refused");
+	return false;
+}
+
+static const struct request {
+	int type;
+	bool (*take)(struct tl_ssh_server_channel *channel, ssh_message message);
+} requests[] = {
+	{SSH_CHANNEL_REQUEST_PTY, take_pty},
+	{SSH_CHANNEL_REQUEST_WINDOW_CHANGE, take_resize},
+	{SSH_CHANNEL_REQUEST_ENV, take_env},
+	{SSH_CHANNEL_REQUEST_X11, refuse_x11},
+};
+
+static enum tl_ssh_program program_of(ssh_message message, const char **ret_command)
+{
+	*ret_command = NULL;
+	switch (ssh_message_subtype(message)) {
+	case SSH_CHANNEL_REQUEST_SHELL:
+		return TL_SSH_SHELL;
+	case SSH_CHANNEL_REQUEST_EXEC:
+		*ret_command = ssh_message_channel_request_command(message);
+		return TL_SSH_EXEC;
+	case SSH_CHANNEL_REQUEST_SUBSYSTEM:
+		*ret_command = ssh_message_channel_request_subsystem(message);
+		return TL_SSH_SUBSYSTEM;
+	default:
+		return TL_SSH_NONE;
+	}
+}
+
+const char *tl_ssh_program_name(enum tl_ssh_program program)
+{
+	static const char *const names[] = {"none", "shell", "exec", "subsystem"};
+
+	return names[program];
+}
+
+/* Keeps the message until the owner has answered; a channel runs one program. */
+static bool take_program(struct tl_ssh_server_channel *channel, ssh_message message)
+{
+	const char *command;
+	enum tl_ssh_program program = program_of(message, &command);
+
+	if (channel->program != TL_SSH_NONE || channel->forward ||
+	    (command &&
+	     (strlen(command) > TL_SSH_COMMAND_MAX || !tl_str_is_utf8(command, strlen(command)))))
+		return false;
+	if (command) {
+		channel->command = strdup(command);
+		if (!channel->command)
+			return false;
+	}
+	channel->program = program;
+	channel->start = message;
+	channel->server->handlers->start(channel->server->arg, channel);
+	return true;
+}
+
+static struct tl_ssh_server_channel *find(struct tl_ssh_server *server, ssh_channel handle)
+{
+	struct tl_ssh_server_channel *channel = server->channels;
+
+	while (channel && channel->stream.channel != handle)
+		channel = channel->next;
+	return channel;
+}
+
+bool tl_ssh_request_channel(struct tl_ssh_server *server, ssh_message message)
+{
+	struct tl_ssh_server_channel *channel =
+		find(server, ssh_message_channel_request_channel(message));
+	const char *command;
+
+	/* A late request for a channel that is freed: libssh's reply would touch it. */
+	if (!channel)
+		return false;
+	if (program_of(message, &command) != TL_SSH_NONE) {
+		if (take_program(channel, message))
+			return true;
+		(void)ssh_message_reply_default(message);
+		return false;
+	}
+	for (size_t i = 0; i < TL_ARRAY_LEN(requests); i++) {
+		if (requests[i].type != ssh_message_subtype(message))
+			continue;
+		if (requests[i].take(channel, message))
+			(void)ssh_message_channel_request_reply_success(message);
+		else
+			(void)ssh_message_reply_default(message);
+		return false;
+	}
+	(void)ssh_message_reply_default(message);
+	return false;
+}
+
+void tl_ssh_request_global(struct tl_ssh_server *server, ssh_message message)
+{
+	char sentence[320];
+	const char *address = ssh_message_global_request_address(message);
+
+	snprintf(sentence, sizeof(sentence), "remote port forwarding from %.200s:%d was refused",
+		 address ? address : "?", ssh_message_global_request_port(message));
+	(void)ssh_message_reply_default(message);
+	tl_ssh_server_refuse(server, NULL, sentence);
+}

@@ -1,0 +1,81 @@
+/* The SSH server side that relay and endpoint share: public-key login, session channels with their
+ * requests, forwarded channels. What a channel is connected to is the owner's affair. Requests that
+ * nobody serves are refused and reported by `refused`. Loop thread only; handlers run in turns of the
+ * link (ssh/link.h) and may call anything here. */
+#ifndef TOWLINE_SSH_SERVER_H
+#define TOWLINE_SSH_SERVER_H
+
+#include <towline/json.h>
+
+#include "ssh/link.h"
+#include "ssh/stream.h"
+
+#define TL_SSH_LOGIN_GRACE_MS 30000
+#define TL_SSH_LOGIN_TRIES 6 /* MaxAuthTries of OpenSSH */
+#define TL_SSH_CHANNELS_MAX 16
+#define TL_SSH_ENV_MAX 32
+#define TL_SSH_COMMAND_MAX (32 * 1024)
+
+struct tl_ssh_server;
+
+enum tl_ssh_program { TL_SSH_NONE, TL_SSH_SHELL, TL_SSH_EXEC, TL_SSH_SUBSYSTEM };
+const char *tl_ssh_program_name(enum tl_ssh_program program); /* "shell", "exec", "subsystem" */
+
+struct tl_ssh_server_channel {
+	struct tl_ssh_server *server;
+	struct tl_ssh_server_channel *next;
+	unsigned number; /* from 1, in order of opening */
+	struct tl_ssh_stream stream;
+	bool forward; /* direct-tcpip */
+	bool has_pty;
+	char term[64];
+	unsigned columns, rows;
+	json_t *env; /* object: the allowed ones of what the client sent */
+	enum tl_ssh_program program;
+	char *command;	   /* of exec; name of a subsystem */
+	ssh_message start; /* the request for the program, until it is answered */
+	char signals[4][16];
+	size_t signal_count;
+	bool resized;
+	void *data; /* the owner's */
+};
+
+struct tl_ssh_server_handlers {
+	/* Is this public key (base64 of its blob) welcome? Answer with tl_ssh_server_verdict. */
+	void (*key)(void *arg, const char *user, const char *key_text);
+	void (*login)(void *arg);
+	/* A program is asked for; answer with tl_ssh_channel_answer. */
+	void (*start)(void *arg, struct tl_ssh_server_channel *channel);
+	/* A connection to host:port is asked for; true accepts. NULL refuses all. */
+	bool (*forward)(void *arg, struct tl_ssh_server_channel *channel, const char *host,
+			int port);
+	void (*resize)(void *arg, struct tl_ssh_server_channel *channel);
+	void (*signal)(void *arg, struct tl_ssh_server_channel *channel, const char *name);
+	/* Something was refused: one sentence for log and recording. `channel` may be NULL. */
+	void (*refused)(void *arg, struct tl_ssh_server_channel *channel, const char *sentence);
+	/* Moves bytes between channel->stream and what stands behind it; true when any moved. */
+	bool (*pump)(void *arg, struct tl_ssh_server_channel *channel);
+	/* The channel is over; it is freed afterwards. */
+	void (*gone)(void *arg, struct tl_ssh_server_channel *channel);
+	/* The connection is over (each channel is `gone` first); free the server. */
+	void (*closed)(void *arg, const char *reason);
+};
+
+/* Serves `fd` (taken over, also on failure; a connected stream). */
+TL_MUST_CHECK int tl_ssh_server_new(uv_loop_t *loop, int fd, const struct tl_key *host_key,
+				    const struct tl_ssh_server_handlers *handlers, void *arg,
+				    struct tl_ssh_server **ret_server, struct tl_err *err);
+struct tl_ssh_link *tl_ssh_server_link(const struct tl_ssh_server *server);
+struct tl_ssh_server_channel *tl_ssh_server_channels(const struct tl_ssh_server *server);
+
+void tl_ssh_server_verdict(struct tl_ssh_server *server, bool welcome);
+/* Answers the request for the program. Refused: `sentence` goes to stderr and the channel ends. */
+void tl_ssh_channel_answer(struct tl_ssh_server_channel *channel, bool granted,
+			   const char *sentence);
+/* One line on the channel's stderr (a pty: with CR), cut to what fits. */
+void tl_ssh_channel_say(struct tl_ssh_server_channel *channel, const char *sentence);
+
+void tl_ssh_server_close(struct tl_ssh_server *server, const char *reason);
+void tl_ssh_server_free(struct tl_ssh_server *server);
+
+#endif

@@ -1,0 +1,285 @@
+#include "ssh/stream.h"
+
+#include <libssh/server.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- libssh's callbacks: only queue ---------------------------------------------------------- */
+
+static int on_data(ssh_session session, ssh_channel channel, void *data, uint32_t len,
+		   int is_stderr, void *arg)
+{
+	struct tl_ssh_stream *stream = arg;
+	struct tl_buf *in = &stream->in[is_stderr ? TL_SSH_STDERR : TL_SSH_DATA];
+	size_t room = TL_SSH_STREAM_QUEUE - in->len;
+	size_t taken = len < room ? len : room;
+
+	(void)session;
+	(void)channel;
+	if (len > TL_SSH_WINDOW_MAX)
+		tl_ssh_link_close(stream->link, "the peer sends more than its window allows");
+	tl_buf_append(in, data, taken);
+	if (tl_buf_check(in) != 0) {
+		tl_ssh_link_close(stream->link, "out of memory");
+		return 0;
+	}
+	stream->withheld[is_stderr ? TL_SSH_STDERR : TL_SSH_DATA] = len - taken;
+	stream->total_in += taken;
+	tl_ssh_link_touch(stream->link);
+	return (int)taken;
+}
+
+static void on_eof(ssh_session session, ssh_channel channel, void *arg)
+{
+	struct tl_ssh_stream *stream = arg;
+
+	(void)session;
+	(void)channel;
+	stream->eof_in = true;
+	tl_ssh_link_touch(stream->link);
+}
+
+static void on_close(ssh_session session, ssh_channel channel, void *arg)
+{
+	struct tl_ssh_stream *stream = arg;
+
+	(void)session;
+	(void)channel;
+	stream->eof_in = true;
+	stream->closed_in = true;
+	tl_ssh_link_touch(stream->link);
+}
+
+static void on_signal(ssh_session session, ssh_channel channel, const char *name, void *arg)
+{
+	struct tl_ssh_stream *stream = arg;
+
+	(void)session;
+	(void)channel;
+	if (stream->on_signal)
+		stream->on_signal(stream->arg, name);
+	tl_ssh_link_touch(stream->link);
+}
+
+static void on_exit_status(ssh_session session, ssh_channel channel, int status, void *arg)
+{
+	struct tl_ssh_stream *stream = arg;
+
+	(void)session;
+	(void)channel;
+	stream->has_exit = true;
+	stream->exit_status = status;
+	tl_ssh_link_touch(stream->link);
+}
+
+static void on_exit_signal(ssh_session session, ssh_channel channel, const char *name, int core,
+			   const char *message, const char *language, void *arg)
+{
+	struct tl_ssh_stream *stream = arg;
+
+	(void)session;
+	(void)channel;
+	(void)core;
+	(void)message;
+	(void)language;
+	stream->has_exit = true;
+	snprintf(stream->exit_signal, sizeof(stream->exit_signal), "%s", name);
+	tl_ssh_link_touch(stream->link);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+void tl_ssh_stream_attach(struct tl_ssh_stream *stream, struct tl_ssh_link *link,
+			  ssh_channel channel)
+{
+	stream->channel = channel;
+	stream->link = link;
+	for (int kind = 0; kind < 2; kind++) {
+		tl_buf_init(&stream->in[kind], TL_SSH_STREAM_QUEUE);
+		if (stream->out[kind].max == 0)
+			tl_buf_init(&stream->out[kind], TL_SSH_STREAM_QUEUE);
+	}
+	stream->callbacks.userdata = stream;
+	stream->callbacks.channel_data_function = on_data;
+	stream->callbacks.channel_eof_function = on_eof;
+	stream->callbacks.channel_close_function = on_close;
+	stream->callbacks.channel_signal_function = on_signal;
+	stream->callbacks.channel_exit_status_function = on_exit_status;
+	stream->callbacks.channel_exit_signal_function = on_exit_signal;
+	ssh_callbacks_init(&stream->callbacks);
+	(void)ssh_set_channel_callbacks(channel, &stream->callbacks);
+}
+
+void tl_ssh_stream_clear(struct tl_ssh_stream *stream)
+{
+	if (stream->channel) {
+		(void)ssh_remove_channel_callbacks(stream->channel, &stream->callbacks);
+		ssh_channel_free(stream->channel);
+		stream->channel = NULL;
+	}
+	for (int kind = 0; kind < 2; kind++) {
+		tl_buf_clear(&stream->in[kind]);
+		tl_buf_clear(&stream->out[kind]);
+	}
+}
+
+/* ---- receiving ------------------------------------------------------------------------------- */
+
+size_t tl_ssh_stream_peek(const struct tl_ssh_stream *stream, enum tl_ssh_stream_kind kind,
+			  const char **ret_bytes)
+{
+	*ret_bytes = stream->in[kind].data;
+	return stream->in[kind].len;
+}
+
+void tl_ssh_stream_take(struct tl_ssh_stream *stream, enum tl_ssh_stream_kind kind, size_t len)
+{
+	tl_buf_consume(&stream->in[kind], len);
+	if (len > 0 && stream->link)
+		tl_ssh_link_kick(stream->link);
+}
+
+static bool is_drained(const struct tl_ssh_stream *stream)
+{
+	return stream->in[0].len == 0 && stream->in[1].len == 0 && stream->withheld[0] == 0 &&
+	       stream->withheld[1] == 0;
+}
+
+bool tl_ssh_stream_at_end(const struct tl_ssh_stream *stream)
+{
+	return stream->eof_in && is_drained(stream);
+}
+
+bool tl_ssh_stream_is_closed(const struct tl_ssh_stream *stream)
+{
+	return stream->closed_in && is_drained(stream);
+}
+
+/* Fetches what libssh kept back; the only way its window opens again. */
+static bool pull(struct tl_ssh_stream *stream, int kind)
+{
+	struct tl_buf *in = &stream->in[kind];
+	size_t room = TL_SSH_STREAM_QUEUE - in->len;
+	size_t want = stream->withheld[kind] < room ? stream->withheld[kind] : room;
+	char *to = want > 0 ? tl_buf_reserve(in, want) : NULL;
+	int got;
+
+	if (!to)
+		return false;
+	got = ssh_channel_read_nonblocking(stream->channel, to, (uint32_t)want, kind);
+	if (got <= 0) {
+		stream->withheld[kind] = 0;
+		return false;
+	}
+	tl_buf_commit(in, (size_t)got);
+	stream->withheld[kind] -= (size_t)got;
+	stream->total_in += (uint64_t)got;
+	return true;
+}
+
+/* ---- sending --------------------------------------------------------------------------------- */
+
+size_t tl_ssh_stream_room(const struct tl_ssh_stream *stream, enum tl_ssh_stream_kind kind)
+{
+	if (stream->eof_wanted || stream->closed_in)
+		return 0;
+	return TL_SSH_STREAM_QUEUE - stream->out[kind].len;
+}
+
+void tl_ssh_stream_send(struct tl_ssh_stream *stream, enum tl_ssh_stream_kind kind,
+			const void *bytes, size_t len)
+{
+	if (stream->out[kind].max == 0)
+		tl_buf_init(&stream->out[kind], TL_SSH_STREAM_QUEUE);
+	tl_buf_append(&stream->out[kind], bytes, len);
+	if (stream->link)
+		tl_ssh_link_kick(stream->link);
+}
+
+void tl_ssh_stream_end(struct tl_ssh_stream *stream)
+{
+	stream->eof_wanted = true;
+	if (stream->link)
+		tl_ssh_link_kick(stream->link);
+}
+
+void tl_ssh_stream_finish(struct tl_ssh_stream *stream, int exit_status, const char *exit_signal)
+{
+	if (stream->finish_wanted)
+		return;
+	stream->eof_wanted = true;
+	stream->finish_wanted = true;
+	stream->exit_status = exit_status;
+	snprintf(stream->exit_signal, sizeof(stream->exit_signal), "%s",
+		 exit_signal ? exit_signal : "");
+	if (stream->link)
+		tl_ssh_link_kick(stream->link);
+}
+
+/* At most the window, and at most what the socket takes: more would grow libssh's buffer. */
+static bool push(struct tl_ssh_stream *stream, int kind)
+{
+	struct tl_buf *out = &stream->out[kind];
+	size_t len = out->len;
+	size_t window = ssh_channel_window_size(stream->channel);
+	size_t room = tl_ssh_link_room(stream->link);
+	int sent;
+
+	len = len < window ? len : window;
+	len = len < room ? len : room;
+	if (len == 0 || stream->closed_in)
+		return false;
+	sent = kind == TL_SSH_STDERR
+		       ? ssh_channel_write_stderr(stream->channel, out->data, (uint32_t)len)
+		       : ssh_channel_write(stream->channel, out->data, (uint32_t)len);
+	if (sent <= 0)
+		return false;
+	tl_ssh_link_sent(stream->link, (size_t)sent);
+	tl_buf_consume(out, (size_t)sent);
+	stream->total_out += (uint64_t)sent;
+	return true;
+}
+
+static void send_exit(struct tl_ssh_stream *stream)
+{
+	if (stream->exit_signal[0])
+		(void)ssh_channel_request_send_exit_signal(stream->channel, stream->exit_signal, 0,
+							   "", "");
+	else
+		(void)ssh_channel_request_send_exit_status(stream->channel, stream->exit_status);
+	(void)ssh_channel_close(stream->channel);
+}
+
+static bool push_end(struct tl_ssh_stream *stream)
+{
+	bool moved = false;
+
+	if (!stream->closed_in && (stream->out[0].len > 0 || stream->out[1].len > 0))
+		return false;
+	if (stream->eof_wanted && !stream->eof_sent) {
+		stream->eof_sent = true;
+		if (!stream->closed_in)
+			(void)ssh_channel_send_eof(stream->channel);
+		moved = true;
+	}
+	if (stream->finish_wanted && !stream->finished) {
+		stream->finished = true;
+		if (!stream->closed_in)
+			send_exit(stream);
+		moved = true;
+	}
+	return moved;
+}
+
+bool tl_ssh_stream_pump(struct tl_ssh_stream *stream)
+{
+	bool moved = false;
+
+	if (!stream->channel)
+		return false;
+	for (int kind = 0; kind < 2; kind++) {
+		moved |= pull(stream, kind);
+		moved |= push(stream, kind);
+	}
+	return push_end(stream) || moved;
+}
