@@ -1,0 +1,307 @@
+#include <towline/grant.h>
+
+#include <string.h>
+#include <towline/jwt.h>
+
+#define KEY_LINE_MAX 2048 /* an RSA key of 8192 bits with its comment */
+
+static const char *const lane_names[] = {
+	[TL_LANE_BASTION] = "bastion",
+	[TL_LANE_END_TO_END] = "end-to-end",
+};
+
+const char *tl_lane_name(enum tl_lane lane)
+{
+	return lane_names[lane];
+}
+
+int tl_lane_parse(const char *name, enum tl_lane *ret_lane)
+{
+	for (size_t i = 0; i < TL_ARRAY_LEN(lane_names); i++)
+		if (strcmp(lane_names[i], name) == 0) {
+			*ret_lane = (enum tl_lane)i;
+			return 0;
+		}
+	return TL_EINVAL;
+}
+
+/* In the order of the bits. */
+static const char *const scope_names[] = {"terminal", "exec", "files", "forwarding"};
+
+static unsigned scope_of(const char *name, size_t len)
+{
+	for (size_t i = 0; i < TL_ARRAY_LEN(scope_names); i++)
+		if (strlen(scope_names[i]) == len && memcmp(scope_names[i], name, len) == 0)
+			return 1u << i;
+	return 0;
+}
+
+void tl_scopes_write(unsigned scopes, struct tl_buf *out)
+{
+	const char *comma = "";
+
+	for (size_t i = 0; i < TL_ARRAY_LEN(scope_names); i++) {
+		if (!(scopes & 1u << i))
+			continue;
+		tl_buf_printf(out, "%s%s", comma, scope_names[i]);
+		comma = ",";
+	}
+}
+
+int tl_scopes_parse(const char *text, unsigned *ret_scopes, struct tl_err *err)
+{
+	unsigned scopes = 0;
+
+	for (const char *at = text;; at++) {
+		size_t len = strcspn(at, ",");
+		unsigned scope = scope_of(at, len);
+
+		if (!scope)
+			return tl_err_set(err, TL_EINVAL,
+					  "scope \"%.*s\" is none of terminal, exec, files, "
+					  "forwarding",
+					  (int)(len < 32 ? len : 32), at);
+		scopes |= scope;
+		at += len;
+		if (*at == '\0')
+			break;
+	}
+	*ret_scopes = scopes;
+	return 0;
+}
+
+void tl_grant_clear(struct tl_grant *grant)
+{
+	tl_strv_clear(&grant->keys);
+	*grant = (struct tl_grant){.session = ""};
+}
+
+static json_t *scopes_array(unsigned scopes)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < TL_ARRAY_LEN(scope_names); i++)
+		if (scopes & 1u << i)
+			json_array_append_new(array, json_string(scope_names[i]));
+	return array;
+}
+
+static json_t *keys_array(const struct tl_strv *keys)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < keys->count; i++)
+		json_array_append_new(array, json_string(keys->items[i]));
+	return array;
+}
+
+/* The types that sshd(8) lists for plain public keys: a certificate would let its issuer, not this
+ * grant, name who comes in. */
+static bool is_plain_key(const char *line)
+{
+	static const char *const types[] = {
+		"ecdsa-sha2-nistp256 ",
+		"ecdsa-sha2-nistp384 ",
+		"ecdsa-sha2-nistp521 ",
+		"sk-ecdsa-sha2-nistp256@openssh.com ",
+		"sk-ssh-ed25519@openssh.com ",
+		"ssh-ed25519 ",
+		"ssh-rsa ",
+	};
+
+	if (strlen(line) > KEY_LINE_MAX || strpbrk(line, "\r\n"))
+		return false;
+	for (size_t i = 0; i < TL_ARRAY_LEN(types); i++)
+		if (tl_str_starts(line, types[i]))
+			return line[strlen(types[i])] != '\0' && line[strlen(types[i])] != ' ';
+	return false;
+}
+
+static bool is_one_line(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			return false;
+	return true;
+}
+
+/* What holds for every grant, signed or read. */
+static int check_limits(const struct tl_grant *grant, struct tl_err *err)
+{
+	if (!tl_id_is_valid(grant->session) || !tl_id_is_valid(grant->relay) ||
+	    !tl_id_is_valid(grant->host))
+		return tl_err_set(err, TL_EINVAL,
+				  "the grant's session, relay or host is not an identifier");
+	if (!tl_str_is_name(grant->engineer, sizeof grant->engineer - 1))
+		return tl_err_set(err, TL_EINVAL, "the grant's engineer is not a login name");
+	if (!tl_str_is_name(grant->ticket, sizeof grant->ticket - 1))
+		return tl_err_set(err, TL_EINVAL, "the grant names no ticket");
+	if (!*grant->name || !is_one_line(grant->name))
+		return tl_err_set(err, TL_EINVAL, "the grant names no person");
+	if (!*grant->purpose || !is_one_line(grant->purpose))
+		return tl_err_set(err, TL_EINVAL, "the grant states no purpose");
+	if (!grant->scopes || grant->scopes & ~TL_SCOPE_ALL)
+		return tl_err_set(err, TL_EINVAL, "the grant has no valid scope");
+	if (grant->keys.count == 0 || grant->keys.count > TL_GRANT_KEYS_MAX)
+		return tl_err_set(err, TL_EINVAL, "the grant must carry 1 to %d keys",
+				  TL_GRANT_KEYS_MAX);
+	for (size_t i = 0; i < grant->keys.count; i++)
+		if (!is_plain_key(grant->keys.items[i]))
+			return tl_err_set(err, TL_EINVAL,
+					  "key %zu of the grant is not a plain public key: "
+					  "certificates and options are not accepted",
+					  i + 1);
+	if (grant->max_s < 1 || grant->max_s > TL_GRANT_SESSION_MAX_S)
+		return tl_err_set(err, TL_EINVAL, "the grant's session may last 1 to %d seconds",
+				  TL_GRANT_SESSION_MAX_S);
+	if (grant->expires_ms <= grant->not_before_ms || grant->expires_ms <= grant->issued_ms ||
+	    grant->expires_ms - grant->issued_ms > TL_GRANT_LIFE_MAX_MS)
+		return tl_err_set(err, TL_EINVAL, "the grant is valid for longer than %d minutes",
+				  TL_GRANT_LIFE_MAX_MS / 60000);
+	return 0;
+}
+
+int tl_grant_sign(const struct tl_grant *grant, const struct tl_key *authority, struct tl_buf *out,
+		  struct tl_err *err)
+{
+	tl_json *claims = NULL;
+	int outcome = check_limits(grant, err);
+
+	if (outcome)
+		return outcome;
+	claims = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I}",
+			   "iss", grant->relay, "aud", grant->host, "jti", grant->session, "sub",
+			   grant->engineer, "name", grant->name, "ticket", grant->ticket, "purpose",
+			   grant->purpose, "lane", tl_lane_name(grant->lane), "scopes",
+			   scopes_array(grant->scopes), "keys", keys_array(&grant->keys), "iat",
+			   (json_int_t)(grant->issued_ms / 1000), "nbf",
+			   (json_int_t)(grant->not_before_ms / 1000), "exp",
+			   (json_int_t)(grant->expires_ms / 1000), "max_s",
+			   (json_int_t)grant->max_s);
+	if (!claims)
+		return tl_err_set(err, TL_EINVAL, "a text of the grant is not UTF-8");
+	return tl_jwt_sign(authority, TL_JWT_GRANT, claims, out, err);
+}
+
+struct claims {
+	const char *iss, *aud, *jti, *sub, *name, *ticket, *purpose, *lane;
+	json_t *scopes, *keys;
+	int64_t iat, nbf, exp, max_s;
+};
+
+#define MEMBER(member, type, min, max) \
+	{ \
+#member, type, true, offsetof(struct claims, member), min, max \
+	}
+#define TIME_MAX_S (INT64_MAX / 2000)
+
+static const struct tl_json_member claim_members[] = {
+	MEMBER(aud, TL_JSON_ID, 0, TL_ID_LEN),
+	MEMBER(exp, TL_JSON_INT, 0, TIME_MAX_S),
+	MEMBER(iat, TL_JSON_INT, 0, TIME_MAX_S),
+	MEMBER(iss, TL_JSON_ID, 0, TL_ID_LEN),
+	MEMBER(jti, TL_JSON_ID, 0, TL_ID_LEN),
+	MEMBER(keys, TL_JSON_ARRAY, 0, TL_GRANT_KEYS_MAX),
+	MEMBER(lane, TL_JSON_TEXT, 0, 16),
+	MEMBER(max_s, TL_JSON_INT, 1, TL_GRANT_SESSION_MAX_S),
+	MEMBER(name, TL_JSON_TEXT, 1, sizeof(((struct tl_grant *)0)->name) - 1),
+	MEMBER(nbf, TL_JSON_INT, 0, TIME_MAX_S),
+	MEMBER(purpose, TL_JSON_TEXT, 1, sizeof(((struct tl_grant *)0)->purpose) - 1),
+	MEMBER(scopes, TL_JSON_ARRAY, 0, TL_ARRAY_LEN(scope_names)),
+	MEMBER(sub, TL_JSON_NAME, 0, sizeof(((struct tl_grant *)0)->engineer) - 1),
+	MEMBER(ticket, TL_JSON_NAME, 0, sizeof(((struct tl_grant *)0)->ticket) - 1),
+};
+
+static int read_scopes(const json_t *array, unsigned *ret_scopes, struct tl_err *err)
+{
+	unsigned scopes = 0;
+
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		const char *name = json_string_value(json_array_get(array, i));
+		unsigned scope = name ? scope_of(name, strlen(name)) : 0;
+
+		if (!scope || scopes & scope)
+			return tl_err_set(err, TL_EINVAL, "scope %zu of the grant is not valid",
+					  i + 1);
+		scopes |= scope;
+	}
+	*ret_scopes = scopes;
+	return 0;
+}
+
+static int read_keys(const json_t *array, struct tl_strv *keys, struct tl_err *err)
+{
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		const char *line = json_string_value(json_array_get(array, i));
+
+		if (!line)
+			return tl_err_set(err, TL_EINVAL, "key %zu of the grant is not a string",
+					  i + 1);
+		if (tl_strv_push(keys, line))
+			return tl_err_set(err, TL_ENOMEM, "no memory for the grant's keys");
+	}
+	return 0;
+}
+
+/* Lengths were checked by the table. */
+static void copy_texts(const struct claims *claims, struct tl_grant *grant)
+{
+	const struct {
+		char *to;
+		const char *from;
+	} rows[] = {
+		{grant->session, claims->jti},	   {grant->relay, claims->iss},
+		{grant->host, claims->aud},	   {grant->engineer, claims->sub},
+		{grant->name, claims->name},	   {grant->ticket, claims->ticket},
+		{grant->purpose, claims->purpose},
+	};
+
+	for (size_t i = 0; i < TL_ARRAY_LEN(rows); i++)
+		memcpy(rows[i].to, rows[i].from, strlen(rows[i].from) + 1);
+}
+
+static int read_claims(const json_t *json, struct tl_grant *grant, struct tl_err *err)
+{
+	struct claims claims = {.iss = NULL};
+	int outcome = tl_json_read(json, claim_members, TL_ARRAY_LEN(claim_members), &claims, err);
+
+	if (outcome) {
+		if (err)
+			tl_err_prefix(err, "the grant");
+		return outcome;
+	}
+	if (tl_lane_parse(claims.lane, &grant->lane))
+		return tl_err_set(err, TL_EINVAL, "the grant's lane \"%s\" is unknown",
+				  claims.lane);
+	copy_texts(&claims, grant);
+	grant->issued_ms = claims.iat * 1000;
+	grant->not_before_ms = claims.nbf * 1000;
+	grant->expires_ms = claims.exp * 1000;
+	grant->max_s = claims.max_s;
+	outcome = read_scopes(claims.scopes, &grant->scopes, err);
+	return outcome ? outcome : read_keys(claims.keys, &grant->keys, err);
+}
+
+int tl_grant_verify(const char *token, size_t len, const struct tl_key *authority, const char *host,
+		    const struct tl_clock *clock, struct tl_grant *ret_grant, struct tl_err *err)
+{
+	tl_auto(tl_grant) struct tl_grant grant = {.session = ""};
+	tl_json *claims = NULL;
+	int outcome = tl_jwt_verify(authority, TL_JWT_GRANT, token, len, &claims, err);
+
+	if (!outcome)
+		outcome = read_claims(claims, &grant, err);
+	if (!outcome)
+		outcome = check_limits(&grant, err);
+	if (outcome)
+		return outcome;
+	if (strcmp(grant.host, host) != 0)
+		return tl_err_set(err, TL_EDENIED, "the grant is for host %s, and this is %s",
+				  grant.host, host);
+	outcome = tl_jwt_check_times(claims, clock, err);
+	if (outcome)
+		return outcome;
+	*ret_grant = grant;
+	grant = (struct tl_grant){.session = ""};
+	return 0;
+}
