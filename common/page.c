@@ -93,31 +93,37 @@ static void put_prose(FILE *out, const char *line, size_t len)
 	}
 }
 
+static size_t put_literal(FILE *out, const char *text)
+{
+	const char *at = text;
+
+	fputs(".Bd -literal\n", out);
+	while (*at == ' ') {
+		size_t len = strcspn(at, "\n");
+
+		put_escaped(out, at, len);
+		fputc('\n', out);
+		at += len;
+		at += *at == '\n';
+	}
+	fputs(".Ed\n", out);
+	return (size_t)(at - text);
+}
+
 void page_mdoc(FILE *out, const char *text)
 {
-	bool literal = false;
-
 	while (*text) {
 		size_t len = strcspn(text, "\n");
-		bool indented = *text == ' ';
 
-		if (indented != literal && len) {
-			fputs(indented ? ".Bd -literal\n" : ".Ed\n", out);
-			literal = indented;
+		if (*text == ' ') {
+			text += put_literal(out, text);
+			continue;
 		}
-		if (len == 0 && !literal && text[1])
-			fputs(text[1] == ' ' ? "" : ".Pp\n", out);
-		else if (literal)
-			fprintf(out, "%s", len ? "" : "\n");
-		if (literal && len) {
-			put_escaped(out, text, len);
-			fputc('\n', out);
-		} else if (len) {
-			put_prose(out, text, len);
-		}
+		/* A display makes its own space before it. */
+		if (len == 0 && text[1] && text[1] != ' ')
+			fputs(".Pp\n", out);
+		put_prose(out, text, len);
 		text += len;
 		text += *text == '\n';
 	}
-	if (literal)
-		fputs(".Ed\n", out);
 }
