@@ -33,6 +33,7 @@ static void blank_controls(char *text)
 			*text = '?';
 }
 
+TL_PRINTF(4, 0)
 static void write_text(struct tl_err *err, int code, int sys_errno, const char *format,
 		       va_list args)
 {

@@ -236,7 +236,7 @@ static int run(struct pg_store *store, const struct tl_store_statement *asked,
 {
 	struct call call;
 	char name[32];
-	int slot;
+	int slot = -1;
 	int r = ready(store, err);
 
 	call_fill(&call, asked);
