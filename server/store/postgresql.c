@@ -188,6 +188,54 @@ static void call_fill(struct call *call, const struct tl_store_statement *asked)
 	call->key_types[asked->arg_count + 1] = '\0';
 }
 
+/* What a NULL is tried as. PostgreSQL infers it from a column that it meets first, but not in
+ * "$1 IS NULL OR n = $1". */
+static const Oid null_types[] = {0, OID_TEXT, OID_INT8};
+
+static int prepare_as(struct pg_store *store, const struct tl_store_statement *asked,
+		      const struct call *call, const char *name, Oid null_type, struct tl_err *err)
+{
+	Oid types[TL_STORE_ARGS_MAX];
+
+	for (size_t i = 0; i < asked->arg_count; i++)
+		types[i] = call->types[i] ? call->types[i] : null_type;
+	pg_result *result =
+		PQprepare(store->connection, name, asked->sql, (int)asked->arg_count, types);
+
+	return succeeded(result) ? 0 : report(store, result, err);
+}
+
+/* As prepare_as, in a savepoint: a type that does not fit shall not doom the transaction. */
+static int try_type(struct pg_store *store, const struct tl_store_statement *asked,
+		    const struct call *call, const char *name, Oid null_type, struct tl_err *err)
+{
+	if (!store->base.in_transaction)
+		return prepare_as(store, asked, call, name, null_type, err);
+	int r = command(store, "SAVEPOINT towline", err);
+
+	if (r < 0)
+		return r;
+	r = prepare_as(store, asked, call, name, null_type, err);
+	if (r == 0)
+		return command(store, "RELEASE towline", err);
+	int back = command(store, "ROLLBACK TO towline; RELEASE towline", err);
+
+	return back < 0 ? back : r;
+}
+
+static int prepare_any(struct pg_store *store, const struct tl_store_statement *asked,
+		       const struct call *call, const char *name, struct tl_err *err)
+{
+	if (!strchr(call->key_types, 'n'))
+		return prepare_as(store, asked, call, name, 0, err);
+	int r = TL_EINTERNAL;
+
+	for (size_t i = 0; r == TL_EINTERNAL && i < TL_ARRAY_LEN(null_types); i++)
+		r = try_type(store, asked, call, name, null_types[i], i == 0 ? err : NULL);
+	return r;
+}
+
+/* Takes a slot for the statement; the slot's number is its name on the server. */
 static int prepare(struct pg_store *store, const struct tl_store_statement *asked,
 		   const struct call *call, const char *key, int *ret_slot, struct tl_err *err)
 {
@@ -196,20 +244,16 @@ static int prepare(struct pg_store *store, const struct tl_store_statement *aske
 	int r = 0;
 
 	snprintf(name, sizeof(name), "towline_%d", slot);
+	snprintf(sql, sizeof(sql), "DEALLOCATE %s", name);
 	if (store->slots.slot[slot].key) {
-		snprintf(sql, sizeof(sql), "DEALLOCATE %s", name);
 		r = command(store, sql, err);
 		tl_slots_drop(&store->slots, slot);
 	}
+	if (r == 0)
+		r = prepare_any(store, asked, call, name, err);
 	if (r < 0)
 		return r;
-	pg_result *result =
-		PQprepare(store->connection, name, asked->sql, (int)asked->arg_count, call->types);
-
-	if (!succeeded(result))
-		return report(store, result, err);
 	if (!tl_slots_set(&store->slots, slot, key)) {
-		snprintf(sql, sizeof(sql), "DEALLOCATE %s", name);
 		(void)!command(store, sql, NULL);
 		return tl_err_set(err, TL_ENOMEM, "out of memory");
 	}

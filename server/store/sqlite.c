@@ -67,8 +67,9 @@ static int code_of(int status)
 
 static int report(struct sqlite_store *store, int status, struct tl_err *err)
 {
+	/* SQLite does not keep the number of a failed COMMIT; errno still has it. */
+	int sys_errno = sqlite3_system_errno(store->db) ? sqlite3_system_errno(store->db) : errno;
 	int code = code_of(status);
-	int sys_errno = sqlite3_system_errno(store->db);
 
 	if (code == TL_ECONFLICT)
 		store->base.lost = true;
