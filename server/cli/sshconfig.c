@@ -1,7 +1,7 @@
 #include "cli/api.h"
 #include "cli/commands.h"
 
-#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <towline/program.h>
@@ -60,7 +60,7 @@ static void print_relay_block(const struct front_door *door, const char *command
 int tl_command_ssh_config(const struct tl_cli *cli, struct tl_err *err)
 {
 	tl_auto(tl_api) struct tl_api *api = NULL;
-	tl_auto(tl_buf) struct tl_buf command = TL_BUF_INIT(4096);
+	char command[PATH_MAX];
 	tl_free char *path = NULL;
 	struct front_door door;
 	tl_json *hosts = NULL;
@@ -71,18 +71,18 @@ int tl_command_ssh_config(const struct tl_cli *cli, struct tl_err *err)
 	if (rc == 0)
 		rc = read_front_door(tl_api_profile(api), &door, err);
 	if (rc == 0)
-		rc = tl_program_path("towline", &command, err);
+		rc = tl_program_path("towline", command, err);
 	if (rc == 0)
 		rc = tl_api_list(api, "/v1/hosts", &hosts, err);
 	if (rc)
 		return rc;
-	print_relay_block(&door, tl_buf_str(&command), path);
+	print_relay_block(&door, command, path);
 	for (size_t i = 0; i < json_array_size(hosts); i++) {
 		const json_t *host = json_array_get(hosts, i);
 		const char *name = json_string_value(json_object_get(host, "name"));
 
 		if (fits_ssh_config(name))
-			print_host_block(name, tl_buf_str(&command), path);
+			print_host_block(name, command, path);
 	}
 	return 0;
 }
