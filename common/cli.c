@@ -19,7 +19,7 @@ struct tl_cli {
 	size_t given_count;
 	char **operands; /* point into argv */
 	size_t operand_count;
-	bool wants_help, wants_version;
+	bool wants_help, wants_version, wants_mdoc;
 };
 
 static void cli_clear(struct tl_cli *cli)
@@ -32,6 +32,7 @@ TL_DEFINE_AUTO(tl_cli, cli_clear);
 static const struct tl_cli_option own_options[] = {
 	{'h', "help", NULL, "Show this help."},
 	{0, "version", NULL, "Show the version."},
+	{0, "mdoc", NULL, "Print the man page's sections."},
 	{0, NULL, NULL, NULL},
 };
 
@@ -83,7 +84,7 @@ static int unknown_option(const struct tl_cli *cli, const char *word, size_t len
 	tables_of(cli, tables);
 	for (size_t t = 0; t < TABLES; t++)
 		for (const struct tl_cli_option *row = tables[t]; row->long_name; row++)
-			suggest_offer(&suggest, row->long_name);
+			suggest_offer(&suggest, row->long_name, strlen(row->long_name));
 	if (suggest.best)
 		return tl_err_set(err, TL_EUSAGE, "unknown option --%s: did you mean --%s?", name,
 				  suggest.best);
@@ -96,6 +97,8 @@ static void note(struct tl_cli *cli, const struct tl_cli_option *option, const c
 		cli->wants_help = true;
 	else if (option == &own_options[1])
 		cli->wants_version = true;
+	else if (option == &own_options[2])
+		cli->wants_mdoc = true;
 	else
 		cli->given[cli->given_count++] = (struct given){option, value};
 }
@@ -239,7 +242,7 @@ static int parse(struct tl_cli *cli, char **words, size_t count, struct tl_err *
 
 	if (!outcome)
 		outcome = take_words(cli, words, count, err);
-	if (outcome || cli->wants_help || cli->wants_version)
+	if (outcome || cli->wants_help || cli->wants_version || cli->wants_mdoc)
 		return outcome;
 	if (!cli->command)
 		return tl_err_set(err, TL_EUSAGE, "a command is missing; \"%s help\" lists them",
@@ -263,6 +266,8 @@ static int answer(const struct tl_cli *cli, struct tl_err *err)
 		cli_print_help(cli->program, cli->command, stdout);
 	else if (cli->wants_version)
 		printf("%s %s\n", cli->program->name, TOWLINE_VERSION);
+	else if (cli->wants_mdoc)
+		tl_cli_print_mdoc(cli->program, stdout);
 	else
 		outcome = cli->command->run(cli, err);
 	return outcome ? outcome : flush(err);

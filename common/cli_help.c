@@ -71,7 +71,8 @@ int cli_unknown_command(const struct tl_cli_program *program, const char *word, 
 
 		if (!name)
 			continue;
-		suggest_offer(&suggest, name);
+		suggest_offer(&suggest, name, strlen(name));
+		suggest_offer(&suggest, name, strcspn(name, " "));
 		if (has_first_word(name, word))
 			tl_buf_printf(&second, "%s%s", second.len ? ", " : "",
 				      name + strlen(word) + 1);
@@ -79,8 +80,9 @@ int cli_unknown_command(const struct tl_cli_program *program, const char *word, 
 	if (second.len)
 		return tl_err_set(err, TL_EUSAGE, "%s takes one of: %s", word, tl_buf_str(&second));
 	if (suggest.best)
-		return tl_err_set(err, TL_EUSAGE, "unknown command \"%.64s\": did you mean \"%s\"?",
-				  word, suggest.best);
+		return tl_err_set(err, TL_EUSAGE,
+				  "unknown command \"%.64s\": did you mean \"%.*s\"?", word,
+				  (int)suggest.best_len, suggest.best);
 	return tl_err_set(err, TL_EUSAGE, "unknown command \"%.64s\"; \"%s help\" lists them", word,
 			  program->name);
 }

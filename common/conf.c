@@ -113,7 +113,8 @@ static int fail_unknown(const struct loader *loader, const char *name, size_t li
 
 	suggest_init(&suggest, name);
 	for (size_t i = 0; i < loader->schema->key_count; i++)
-		suggest_offer(&suggest, loader->schema->keys[i].name);
+		suggest_offer(&suggest, loader->schema->keys[i].name,
+			      strlen(loader->schema->keys[i].name));
 	if (suggest.best)
 		return tl_err_set(loader->err, TL_ECONFIG,
 				  "%s:%zu: unknown key \"%.64s\": did you mean \"%s\"?",

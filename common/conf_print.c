@@ -65,9 +65,10 @@ static void print_sample_value(FILE *out, const struct tl_conf_key *key)
 {
 	const char *text = key->default_text;
 
+	fputs(text ? " " : "\n", out);
 	if (!text)
-		fputc('\n', out);
-	else if (key->type == TL_CONF_LIST)
+		return;
+	if (key->type == TL_CONF_LIST)
 		print_sample_list(out, text);
 	else
 		fprintf(out, needs_quotes(text) ? "\"%s\"\n" : "%s\n", text);
@@ -79,10 +80,10 @@ void tl_conf_print_sample(const struct tl_conf_schema *schema, FILE *out)
 
 	fprintf(out, "# %s\n#\n# ", schema->name);
 	page_wrap(out, "# ", 2, schema->intro);
-	fputs("#\n# Every key is shown with its default. Remove the '#' before a key and its group "
-	      "to "
-	      "set it.\n",
-	      out);
+	fputs("#\n# ", out);
+	page_wrap(out, "# ", 2,
+		  "Every key is shown with its default. To set one, remove the '#' that its line "
+		  "starts with, and its group's.");
 	for (size_t i = 0; i < schema->key_count; i++) {
 		const struct tl_conf_key *key = &schema->keys[i];
 		const char *dot = strrchr(key->name, '.');
@@ -92,11 +93,11 @@ void tl_conf_print_sample(const struct tl_conf_schema *schema, FILE *out)
 
 		fputc('\n', out);
 		depth = print_groups(out, previous, key->name);
-		snprintf(margin, sizeof margin, "#%*s# ", depth * 2 % 16, "");
+		snprintf(margin, sizeof margin, depth ? "#%*s# " : "%*s# ", depth * 2 % 16, "");
 		describe(key, &help);
 		fputs(margin, out);
 		page_wrap(out, margin, strlen(margin), tl_buf_str(&help));
-		fprintf(out, "#%*s%s: ", depth * 2, "", dot ? dot + 1 : key->name);
+		fprintf(out, "#%*s%s:", depth * 2, "", dot ? dot + 1 : key->name);
 		print_sample_value(out, key);
 		previous = key->name;
 	}

@@ -77,11 +77,11 @@ void conf_value_describe(const struct tl_conf_key *key, struct tl_buf *out)
 		tl_buf_puts(out, "true or false");
 		break;
 	case TL_CONF_DURATION:
-		tl_buf_puts(out, "a duration such as 90s, 15m or 8h");
+		tl_buf_puts(out, "a duration (such as 90s, 15m or 8h)");
 		put_range(out, key, put_duration);
 		break;
 	case TL_CONF_SIZE:
-		tl_buf_puts(out, "a size such as 64K or 2G");
+		tl_buf_puts(out, "a size (such as 64K or 2G)");
 		put_range(out, key, put_size);
 		break;
 	case TL_CONF_CHOICE:

@@ -6,9 +6,8 @@
 #define WORD_MAX 63
 
 /* Levenshtein's distance, one row at a time; words longer than WORD_MAX are never near. */
-static size_t distance(const char *a, const char *b)
+static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
-	size_t a_len = strnlen(a, WORD_MAX + 1), b_len = strnlen(b, WORD_MAX + 1);
 	size_t row[WORD_MAX + 1];
 
 	if (a_len > WORD_MAX || b_len > WORD_MAX)
@@ -38,12 +37,13 @@ void suggest_init(struct suggest *suggest, const char *wrong)
 	*suggest = (struct suggest){.wrong = wrong, .best_distance = (len < 3 ? 1 : len / 3) + 1};
 }
 
-void suggest_offer(struct suggest *suggest, const char *word)
+void suggest_offer(struct suggest *suggest, const char *word, size_t len)
 {
-	size_t d = distance(suggest->wrong, word);
+	size_t d = distance(suggest->wrong, strlen(suggest->wrong), word, len);
 
-	if (d < suggest->best_distance) {
-		suggest->best_distance = d;
-		suggest->best = word;
-	}
+	if (d >= suggest->best_distance)
+		return;
+	suggest->best_distance = d;
+	suggest->best = word;
+	suggest->best_len = len;
 }

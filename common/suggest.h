@@ -7,10 +7,11 @@
 struct suggest {
 	const char *wrong;
 	const char *best; /* NULL: nothing is near; else one of the words offered */
+	size_t best_len;
 	size_t best_distance;
 };
 
 void suggest_init(struct suggest *suggest, const char *wrong);
-void suggest_offer(struct suggest *suggest, const char *word);
+void suggest_offer(struct suggest *suggest, const char *word, size_t len);
 
 #endif

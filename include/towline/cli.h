@@ -37,7 +37,7 @@ struct tl_cli_program {
 	size_t command_count;
 };
 
-/* Parses, answers --help and --version, runs the command. Returns the exit status. On failure prints
+/* Parses, answers --help, --version and --mdoc (tl_cli_print_mdoc, for the build), runs the command. Returns the exit status. On failure prints
  * "NAME: sentence" on stderr; usage errors (64) add the usage line. */
 int tl_cli_main(const struct tl_cli_program *program, int argc, char **argv);
 
