@@ -1,0 +1,70 @@
+/* Who this host is: facts that no single file holds. */
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <towline/str.h>
+#include <unistd.h>
+
+#include "collect/collector.h"
+#include "collect/kernel.h"
+
+#define ZONEINFO "/zoneinfo/"
+
+/* The zone's name, from where /etc/localtime leads; "UTC" where it leads nowhere. */
+static void read_zone(const struct collect_context *context, char zone[static PATH_MAX])
+{
+	char path[PATH_MAX], target[PATH_MAX];
+	const char *name;
+	ssize_t len;
+
+	snprintf(path, sizeof path, "%s/etc/localtime", context->root);
+	len = readlink(path, target, sizeof target - 1);
+	target[len > 0 ? len : 0] = '\0';
+	name = strstr(target, ZONEINFO);
+	snprintf(zone, PATH_MAX, "%s", name ? name + strlen(ZONEINFO) : "UTC");
+}
+
+/* A text of the host as JSON: what is not UTF-8 is written as it prints. */
+static json_t *host_text(const char *text)
+{
+	tl_auto(tl_buf) struct tl_buf out = TL_BUF_INIT(16 * 1024);
+
+	tl_str_printable(&out, text, strlen(text));
+	return json_string(tl_buf_str(&out));
+}
+
+static const struct {
+	const char *member, *path;
+} identity_files[] = {
+	{"boot_id", "/proc/sys/kernel/random/boot_id"},
+	{"kernel_command_line", "/proc/cmdline"},
+	{"product", "/sys/class/dmi/id/product_name"},
+	{"vendor", "/sys/class/dmi/id/sys_vendor"},
+};
+
+int collect_identity(struct collect_context *context, struct tl_err *err)
+{
+	struct utsname names = {.sysname = ""};
+	char text[4096], zone[PATH_MAX], now[TL_TIME_TEXT];
+	tl_json *facts = json_object();
+
+	uname(&names);
+	read_zone(context, zone);
+	tl_time_rfc3339(tl_clock_wall_ms(context->clock), now);
+	json_object_set_new(facts, "schema", json_integer(1));
+	json_object_set_new(facts, "host", host_text(names.nodename));
+	json_object_set_new(facts, "kernel", host_text(names.release));
+	json_object_set_new(facts, "kernel_build", host_text(names.version));
+	json_object_set_new(facts, "architecture", host_text(names.machine));
+	json_object_set_new(facts, "time_zone", host_text(zone));
+	json_object_set_new(facts, "time", json_string(now));
+	json_object_set_new(facts, "processors", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
+	for (size_t i = 0; i < TL_ARRAY_LEN(identity_files); i++) {
+		kernel_read(context, identity_files[i].path, text, sizeof text);
+		if (text[0])
+			json_object_set_new(facts, identity_files[i].member, host_text(text));
+	}
+	return bundle_writer_json(context->writer, "snapshot/identity.json", facts, err);
+}

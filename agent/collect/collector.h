@@ -1,0 +1,76 @@
+/* A collector is one row of one table (collectors.c): what it takes, how much, how long. Rows of the
+ * kinds below are data; built-in ones name a function. A row fails alone: what it could not have is
+ * noted, and only a fault of the bundle itself (disk, redactor) or an interruption ends the run. */
+#ifndef TOWLINE_COLLECT_COLLECTOR_H
+#define TOWLINE_COLLECT_COLLECTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <towline/clock.h>
+#include <towline/err.h>
+
+#include "collect/bundle_writer.h"
+
+struct collect_context;
+struct collector;
+
+enum collector_kind {
+	COLLECT_FILES,	 /* sources are globs; regular files only, no link followed out */
+	COLLECT_KERNEL,	 /* sources are globs below /proc and /sys: read to their end */
+	COLLECT_COMMAND, /* sources are an argv; never a shell */
+	COLLECT_BUILTIN	 /* run */
+};
+
+/* What a row is flagged with. */
+#define COLLECT_QUICK 1u      /* part of the profile "quick" */
+#define COLLECT_PRIVILEGED 2u /* complete as root only */
+#define COLLECT_TAIL 4u	      /* of a longer file the end is taken */
+#define COLLECT_LINKS 8u      /* a link is followed into /etc, /run, /usr/lib, /usr/share */
+
+struct collector {
+	const char *name; /* unique; [a-z-]+ */
+	const char *
+		group; /* identity, memory, storage, processes, network, logs, packages, services */
+	const char *summary;
+	enum collector_kind kind;
+	unsigned flags;
+	const char *const *sources; /* ends with NULL */
+	/* Returns 0 (having noted what went wrong) or the fault that ends the run. */
+	int (*run)(struct collect_context *context, struct tl_err *err);
+	uint64_t max_bytes; /* of one member, before redaction */
+	int timeout_ms;	    /* of the row */
+};
+
+/* What a run of one collector has in hand. */
+struct collect_context {
+	struct bundle_writer *writer;
+	const struct tl_clock *clock;
+	const char *root; /* "" on a host; a directory that stands for / in tests */
+	int root_fd;
+	int64_t started_s;
+	int64_t deadline_ms; /* monotonic, of the row */
+	const struct collector *row;
+	const char *outcome; /* "ok", "absent", "partial": what the index says of the row */
+};
+
+extern const struct collector collectors[];
+extern const size_t collector_count;
+
+/* The four kinds' runners. */
+TL_MUST_CHECK int collect_files(struct collect_context *context, struct tl_err *err);
+TL_MUST_CHECK int collect_command(struct collect_context *context, struct tl_err *err);
+
+/* Notes a source that could not be had, or not wholly, for errors.jsonl. */
+void collect_note(struct collect_context *context, const char *source, const char *kind,
+		  const char *text);
+/* True when the row's time is over; notes it for `source`. */
+bool collect_expired(struct collect_context *context, const char *source);
+
+/* Built-in collectors. */
+int collect_identity(struct collect_context *context, struct tl_err *err);
+int collect_health(struct collect_context *context, struct tl_err *err);
+int collect_processes(struct collect_context *context, struct tl_err *err);
+int collect_packages(struct collect_context *context, struct tl_err *err);
+int collect_journal(struct collect_context *context, struct tl_err *err);
+
+#endif
