@@ -1,6 +1,7 @@
 #include "core/multi.h"
 
 #include <assert.h>
+#include <stdbool.h>
 
 struct tl_multi {
 	uv_loop_t *loop;

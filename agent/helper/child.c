@@ -1,0 +1,258 @@
+#include "helper/child.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/capability.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <towline/str.h>
+#include <unistd.h>
+
+#define SAFE_FD 32 /* above every number that descriptors are mapped to */
+
+static const struct {
+	const char *name;
+	int number;
+} signals[] = {
+	{"ABRT", SIGABRT}, {"ALRM", SIGALRM}, {"FPE", SIGFPE},	 {"HUP", SIGHUP},   {"ILL", SIGILL},
+	{"INT", SIGINT},   {"KILL", SIGKILL}, {"PIPE", SIGPIPE}, {"QUIT", SIGQUIT}, {"SEGV", SIGSEGV},
+	{"TERM", SIGTERM}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2},
+};
+
+int tl_signal_parse(const char *name, int *ret_signal)
+{
+	for (size_t i = 0; i < TL_ARRAY_LEN(signals); i++) {
+		if (tl_streq(signals[i].name, name)) {
+			*ret_signal = signals[i].number;
+			return 0;
+		}
+	}
+	return TL_EINVAL;
+}
+
+const char *tl_signal_name(int signal_number)
+{
+	for (size_t i = 0; i < TL_ARRAY_LEN(signals); i++) {
+		if (signals[i].number == signal_number)
+			return signals[i].name;
+	}
+	return "UNKNOWN";
+}
+
+static void fill_account(struct tl_account *account, const struct passwd *entry)
+{
+	account->uid = entry->pw_uid;
+	account->gid = entry->pw_gid;
+	snprintf(account->name, sizeof(account->name), "%s", entry->pw_name);
+	snprintf(account->home, sizeof(account->home), "%s", entry->pw_dir);
+	snprintf(account->shell, sizeof(account->shell), "%s",
+		 entry->pw_shell[0] ? entry->pw_shell : "/bin/sh");
+}
+
+int tl_account_find(const char *name_or_number, struct tl_account *ret_account, struct tl_err *err)
+{
+	struct passwd entry, *found = NULL;
+	char buffer[8192];
+	uint64_t number = 0;
+	bool numeric = tl_str_u64(name_or_number, UINT32_MAX - 1, &number) == 0;
+
+	if (numeric)
+		getpwuid_r((uid_t)number, &entry, buffer, sizeof(buffer), &found);
+	else
+		getpwnam_r(name_or_number, &entry, buffer, sizeof(buffer), &found);
+	if (!found && !numeric)
+		return tl_err_set(err, TL_ENOENT, "this machine has no account \"%s\"",
+				  name_or_number);
+	*ret_account = (struct tl_account){.uid = (uid_t)number,
+					   .gid = (gid_t)number,
+					   .home = "/",
+					   .shell = "/bin/sh"};
+	if (found)
+		fill_account(ret_account, found);
+	return 0;
+}
+
+int tl_account_self(struct tl_account *ret_account, struct tl_err *err)
+{
+	char number[16];
+
+	snprintf(number, sizeof(number), "%u", (unsigned)geteuid());
+	return tl_account_find(number, ret_account, err);
+}
+
+enum step { STEP_FDS, STEP_SESSION, STEP_ACCOUNT, STEP_CAPABILITY, STEP_EXEC };
+
+static const char *const step_texts[] = {
+	"its descriptors cannot be set up", "it cannot lead a session",
+	"the account cannot be taken on", "the right to read cannot be kept",
+	"it cannot be executed"};
+
+struct failure {
+	int step;
+	int sys_errno;
+};
+
+static int map_fds(const struct tl_child_spec *spec, int *status_fd)
+{
+	int high[TL_CHILD_FDS_MAX];
+
+	*status_fd = fcntl(*status_fd, F_DUPFD_CLOEXEC, SAFE_FD);
+	for (size_t i = 0; i < spec->fd_count; i++) {
+		high[i] = fcntl(spec->fds[i], F_DUPFD_CLOEXEC, SAFE_FD);
+		if (high[i] < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < spec->fd_count; i++) {
+		if (dup2(high[i], (int)i) < 0)
+			return -1;
+	}
+	return close_range((unsigned)spec->fd_count, ~0u, CLOSE_RANGE_CLOEXEC);
+}
+
+static int lead_session(const struct tl_child_spec *spec)
+{
+	sigset_t none;
+
+	for (int number = 1; number < NSIG; number++)
+		signal(number, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	if (setsid() < 0)
+		return -1;
+	return spec->terminal ? ioctl(STDIN_FILENO, TIOCSCTTY, 0) : 0;
+}
+
+static int take_account(const struct tl_child_spec *spec)
+{
+	const struct tl_account *account = spec->account;
+	int rc;
+
+	if (!account || geteuid() != 0)
+		return 0;
+	if (spec->read_all && prctl(PR_SET_KEEPCAPS, 1) != 0)
+		return -1;
+	rc = account->name[0] ? initgroups(account->name, account->gid) : setgroups(0, NULL);
+	if (rc != 0 || setresgid(account->gid, account->gid, account->gid) != 0)
+		return -1;
+	return setresuid(account->uid, account->uid, account->uid);
+}
+
+static int keep_reading(const struct tl_child_spec *spec)
+{
+	static const cap_value_t value = CAP_DAC_READ_SEARCH;
+	cap_t caps;
+	int rc;
+
+	if (!spec->read_all || !spec->account || spec->account->uid == 0 || geteuid() == 0)
+		return 0;
+	caps = cap_init();
+	if (!caps)
+		return -1;
+	rc = cap_set_flag(caps, CAP_PERMITTED, 1, &value, CAP_SET) |
+	     cap_set_flag(caps, CAP_EFFECTIVE, 1, &value, CAP_SET) |
+	     cap_set_flag(caps, CAP_INHERITABLE, 1, &value, CAP_SET) | cap_set_proc(caps);
+	cap_free(caps);
+	return rc == 0 ? cap_set_ambient(value, CAP_SET) : -1;
+}
+
+static void fail_child(int status_fd, enum step step)
+{
+	struct failure failure = {.step = (int)step, .sys_errno = errno};
+
+	if (write(status_fd, &failure, sizeof(failure)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+static void run_child(const struct tl_child_spec *spec, int status_fd)
+{
+	bool was_root = geteuid() == 0;
+
+	if (map_fds(spec, &status_fd) != 0)
+		fail_child(status_fd, STEP_FDS);
+	if (lead_session(spec) != 0)
+		fail_child(status_fd, STEP_SESSION);
+	if (take_account(spec) != 0)
+		fail_child(status_fd, STEP_ACCOUNT);
+	if (was_root && keep_reading(spec) != 0)
+		fail_child(status_fd, STEP_CAPABILITY);
+	if (spec->directory && chdir(spec->directory) != 0 && chdir("/") != 0)
+		fail_child(status_fd, STEP_EXEC);
+	execve(spec->path, (char *const *)(uintptr_t)spec->argv,
+	       (char *const *)(uintptr_t)spec->env);
+	fail_child(status_fd, STEP_EXEC);
+}
+
+int tl_child_start(const struct tl_child_spec *spec, pid_t *ret_pid, struct tl_err *err)
+{
+	struct failure failure;
+	int status[2];
+	ssize_t got;
+	pid_t pid;
+
+	if (pipe2(status, O_CLOEXEC) != 0)
+		return tl_err_sys(err, TL_EIO, errno, "%s cannot be started", spec->path);
+	pid = fork();
+	if (pid == 0)
+		run_child(spec, status[1]);
+	close(status[1]);
+	if (pid < 0) {
+		close(status[0]);
+		return tl_err_sys(err, TL_EIO, errno, "%s cannot be started", spec->path);
+	}
+	do
+		got = read(status[0], &failure, sizeof(failure));
+	while (got < 0 && errno == EINTR);
+	close(status[0]);
+	if (got == 0) {
+		*ret_pid = pid;
+		return 0;
+	}
+	waitpid(pid, NULL, 0);
+	if (got != sizeof(failure) || failure.step < 0 || failure.step > STEP_EXEC)
+		return tl_err_set(err, TL_EIO, "%s cannot be started", spec->path);
+	return tl_err_sys(err, TL_EIO, failure.sys_errno, "%s: %s", spec->path,
+			  step_texts[failure.step]);
+}
+
+/* Field 6 of proc(5) stat; the name in field 2 may hold anything but ends at the last ')'. */
+static pid_t session_of(const char *pid_text)
+{
+	char path[64], line[512];
+	const char *rest;
+	int session = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%.20s/stat", pid_text);
+	file = fopen(path, "re");
+	if (!file)
+		return -1;
+	rest = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
+	if (!rest || sscanf(rest, ") %*c %*d %*d %d", &session) != 1)
+		session = -1;
+	fclose(file);
+	return session;
+}
+
+void tl_child_signal_session(pid_t leader, int signal_number)
+{
+	DIR *proc = opendir("/proc");
+	const struct dirent *entry;
+	uint64_t pid;
+
+	kill(-leader, signal_number);
+	while (proc && (entry = readdir(proc))) {
+		if (tl_str_u64(entry->d_name, INT32_MAX, &pid) == 0 &&
+		    session_of(entry->d_name) == leader)
+			kill((pid_t)pid, signal_number);
+	}
+	if (proc)
+		closedir(proc);
+}

@@ -1,0 +1,301 @@
+#include "helper/collect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <towline/fs.h>
+#include <towline/log.h>
+#include <towline/program.h>
+
+#include "helper/helper.h"
+
+#define OUTPUT_MAX (8 * 1024 * 1024)
+#define ANSWER_MAX (TL_IPC_PACKET_MAX - 4096)
+#define AGENT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct tl_collection {
+	struct tl_helper *helper;
+	struct tl_ask *ask;
+	uv_timer_t timer;
+	uv_poll_t output;
+	int output_fd;
+	struct tl_buf line; /* the last one counts: the result */
+	pid_t pid;
+	bool exited, output_ended;
+	int wait_status;
+	unsigned open_handles;
+	char stop_reason[TL_ERR_TEXT_MAX];
+};
+
+struct collect_args {
+	const char *profile, *help_id, *summary;
+};
+
+static int read_args(const json_t *args, struct collect_args *ret_args, struct tl_err *err)
+{
+	static const struct tl_json_member members[] = {
+		{"help_id", TL_JSON_ID, true, offsetof(struct collect_args, help_id)},
+		{"profile", TL_JSON_NAME, true, offsetof(struct collect_args, profile), 0, 64},
+		{"summary", TL_JSON_TEXT, true, offsetof(struct collect_args, summary), 0, 2000},
+	};
+
+	return tl_json_read(args, members, TL_ARRAY_LEN(members), ret_args, err);
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+	struct tl_collection *collection = handle->data;
+
+	if (--collection->open_handles > 0)
+		return;
+	close(collection->output_fd);
+	tl_buf_clear(&collection->line);
+	free(collection);
+}
+
+static void collection_close(struct tl_collection *collection)
+{
+	struct tl_helper *helper = collection->helper;
+
+	helper->collection = NULL;
+	uv_close((uv_handle_t *)&collection->timer, on_handle_closed);
+	uv_close((uv_handle_t *)&collection->output, on_handle_closed);
+	tl_helper_settle(helper);
+}
+
+/* A packet holds 64 KB; a bundle may have thousands of files: the list is shown as far as it fits. */
+static void shorten_files(json_t *result)
+{
+	json_t *files = json_object_get(result, "files");
+	size_t omitted = 0;
+
+	while (json_array_size(files) > 0 && json_dumpb(result, NULL, 0, JSON_COMPACT) > ANSWER_MAX) {
+		size_t keep = json_array_size(files) * 3 / 4;
+
+		omitted += json_array_size(files) - keep;
+		while (json_array_size(files) > keep)
+			json_array_remove(files, json_array_size(files) - 1);
+		json_object_set_new(result, "files_omitted", json_integer((json_int_t)omitted));
+	}
+}
+
+static int read_result(const struct tl_collection *collection, json_t **ret_result,
+		       struct tl_err *err)
+{
+	const char *text = tl_buf_str(&collection->line);
+	tl_json *result = NULL;
+
+	if (collection->stop_reason[0])
+		return tl_err_set(err, TL_ETIMEOUT, "%s", collection->stop_reason);
+	if (tl_buf_check(&collection->line) != 0 || collection->line.len == 0 ||
+	    tl_json_parse(text, collection->line.len, &result, NULL) != 0 ||
+	    !json_is_object(result))
+		return tl_err_set(err, TL_EIO, "the collector ended without a result (status %d)",
+				  collection->wait_status);
+	if (!json_is_string(json_object_get(result, "sha256"))) {
+		const char *why = json_string_value(json_object_get(result, "text"));
+
+		return tl_err_set(err, TL_EIO, "the collector made no bundle: %s",
+				  why ? why : "it gives no reason");
+	}
+	shorten_files(result);
+	*ret_result = tl_steal(&result);
+	return 0;
+}
+
+static void finish_when_over(struct tl_collection *collection)
+{
+	struct tl_err err = TL_ERR_INIT;
+	json_t *result = NULL;
+
+	if (!collection->exited || !collection->output_ended)
+		return;
+	if (read_result(collection, &result, &err) == 0) {
+		tl_ask_reply(collection->ask, result, NULL, 0);
+	} else {
+		tl_log_warning("collection failed", TL_ERR(&err));
+		tl_ask_fail(collection->ask, err.code, tl_err_text(&err));
+	}
+	collection_close(collection);
+}
+
+static void take_output(struct tl_collection *collection, const char *bytes, size_t len)
+{
+	while (len > 0) {
+		const char *end = memchr(bytes, '\n', len);
+		size_t run = end ? (size_t)(end - bytes) : len;
+		bool ended = collection->line.len > 0 &&
+			     collection->line.data[collection->line.len - 1] == '\n';
+
+		if (ended)
+			tl_buf_reset(&collection->line);
+		tl_buf_append(&collection->line, bytes, run);
+		if (end)
+			tl_buf_putc(&collection->line, '\n');
+		run += end ? 1 : 0;
+		bytes += run;
+		len -= run;
+	}
+}
+
+static void on_output(uv_poll_t *poll, int status, int events)
+{
+	struct tl_collection *collection = poll->data;
+	char bytes[16384];
+	ssize_t got = read(collection->output_fd, bytes, sizeof(bytes));
+
+	(void)status;
+	(void)events;
+	if (got > 0) {
+		take_output(collection, bytes, (size_t)got);
+		return;
+	}
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	uv_poll_stop(&collection->output);
+	collection->output_ended = true;
+	finish_when_over(collection);
+}
+
+void tl_collection_reap(struct tl_collection *collection)
+{
+	if (!collection || collection->exited ||
+	    waitpid(collection->pid, &collection->wait_status, WNOHANG) != collection->pid)
+		return;
+	collection->exited = true;
+	/* A grandchild that kept the pipe open must not hold the answer up. */
+	tl_child_signal_session(collection->pid, SIGKILL);
+	finish_when_over(collection);
+}
+
+void tl_collection_stop(struct tl_collection *collection, const char *reason)
+{
+	if (!collection)
+		return;
+	snprintf(collection->stop_reason, sizeof(collection->stop_reason), "%s", reason);
+	tl_child_signal_session(collection->pid, SIGKILL);
+}
+
+void tl_collection_conn_gone(struct tl_collection *collection, const struct tl_conn *conn)
+{
+	(void)conn;
+	if (collection && !collection->ask->conn)
+		tl_collection_stop(collection, "nobody waits for the collection any more");
+}
+
+static void on_timeout(uv_timer_t *timer)
+{
+	tl_collection_stop(timer->data, "the collection took longer than collect.timeout allows");
+}
+
+static int write_request(const struct tl_helper *helper, const struct collect_args *args, int fd,
+			 struct tl_err *err)
+{
+	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(16384);
+	tl_json *request = json_pack("{s:s, s:s, s:s, s:s, s:s}", "help_id", args->help_id,
+				     "summary", args->summary, "profile", args->profile,
+				     "agent_version", TOWLINE_VERSION, "host",
+				     helper->trust.identity.host_id);
+
+	if (!request)
+		return tl_err_set(err, TL_EINVAL, "the summary is no UTF-8 text");
+	tl_json_write(&text, request);
+	tl_buf_putc(&text, '\n');
+	if (tl_buf_check(&text) != 0)
+		return tl_err_set(err, TL_ETOOBIG, "the summary is too long");
+	/* Below a pipe's 64 KB: this never blocks. */
+	return tl_fs_write_all(fd, text.data, text.len, err);
+}
+
+static int start_collector(struct tl_helper *helper, const struct collect_args *args,
+			   const struct tl_ask *ask, struct tl_collection *collection,
+			   struct tl_err *err)
+{
+	static const char *const argv[] = {"towline-collect", NULL};
+	static const char *const env[] = {AGENT_PATH, "LC_ALL=C.UTF-8", NULL};
+	tl_fd int input_read = -1, input_write = -1, output_write = -1, null_fd = -1;
+	int input[2], output[2];
+	char path[PATH_MAX];
+	int rc = tl_program_path("towline-collect", path, err);
+
+	if (rc != 0)
+		return rc;
+	if (pipe2(input, O_CLOEXEC) != 0)
+		return tl_err_sys(err, TL_EIO, errno, "no pipe can be opened");
+	input_read = input[0];
+	input_write = input[1];
+	if (pipe2(output, O_CLOEXEC) != 0)
+		return tl_err_sys(err, TL_EIO, errno, "no pipe can be opened");
+	collection->output_fd = output[0];
+	output_write = output[1];
+	fcntl(output[0], F_SETFL, O_NONBLOCK);
+	null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	rc = write_request(helper, args, input_write, err);
+	if (rc != 0)
+		return rc;
+	return tl_child_start(
+		&(struct tl_child_spec){
+			.path = path,
+			.argv = argv,
+			.env = env,
+			.fds = (int[]){input_read, output_write, STDERR_FILENO,
+				       ask->message.fds[0],
+				       ask->message.fd_count > 1 ? ask->message.fds[1] : null_fd},
+			.fd_count = 5,
+			.account = &helper->agent,
+			.directory = "/",
+			.read_all = true,
+		},
+		&collection->pid, err);
+}
+
+static void watch(struct tl_collection *collection)
+{
+	struct tl_helper *helper = collection->helper;
+
+	uv_timer_init(&helper->loop, &collection->timer);
+	uv_poll_init(&helper->loop, &collection->output, collection->output_fd);
+	collection->timer.data = collection;
+	collection->output.data = collection;
+	collection->open_handles = 2;
+	uv_timer_start(&collection->timer, on_timeout,
+		       (uint64_t)helper->policy.collect_timeout_ms, 0);
+	uv_poll_start(&collection->output, UV_READABLE, on_output);
+	helper->collection = collection;
+}
+
+int tl_collection_start(struct tl_helper *helper, struct tl_ask *ask, struct tl_err *err)
+{
+	struct collect_args args;
+	struct tl_collection *collection;
+	int rc = read_args(ask->args, &args, err);
+
+	if (rc != 0)
+		return rc;
+	if (helper->collection)
+		return tl_err_set(err, TL_EBUSY, "another collection runs: try again when it is done");
+	if (!tl_strv_has(&helper->policy.collect_profiles, args.profile))
+		return tl_err_set(err, TL_EDENIED,
+				  "this machine's policy does not allow the profile \"%s\" "
+				  "(collect.profiles)",
+				  args.profile);
+	collection = calloc(1, sizeof(*collection));
+	if (!collection)
+		return tl_err_set(err, TL_ENOMEM, "out of memory");
+	collection->output_fd = -1;
+	rc = start_collector(helper, &args, ask, collection, err);
+	if (rc != 0) {
+		if (collection->output_fd >= 0)
+			close(collection->output_fd);
+		free(collection);
+		return rc;
+	}
+	tl_buf_init(&collection->line, OUTPUT_MAX);
+	collection->helper = helper;
+	collection->ask = ask;
+	watch(collection);
+	return 0;
+}

@@ -1,0 +1,177 @@
+#include "helper/policy.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#define PERSON_UID_FIRST 1000
+#define PERSON_UID_LAST 60000
+
+static const char *const scope_names[] = {"terminal", "exec", "files", "forwarding"};
+
+#define KEY(field) offsetof(struct tl_policy, field)
+
+static const struct tl_conf_key keys[] = {
+	{"collect.profiles", TL_CONF_LIST, KEY(collect_profiles), "default", 0, 32, NULL,
+	 "The collector profiles that may run. An empty list: none, no bundle is ever made."},
+	{"collect.timeout", TL_CONF_DURATION, KEY(collect_timeout_ms), "5m", 1000, 3600000, NULL,
+	 "How long a collection may take before it is ended."},
+	{"consent.ask", TL_CONF_LIST, KEY(consent_ask), "", 0, 64, NULL,
+	 "The login names of those who may decide about sessions. An empty list: root and every person "
+	 "with an account here."},
+	{"consent.timeout", TL_CONF_DURATION, KEY(consent_timeout_ms), "2m", 1000, 600000, NULL,
+	 "How long a request for a session waits for a person. Then it is refused."},
+	{"consent.unattended", TL_CONF_BOOL, KEY(consent_unattended), "false", 0, 0, NULL,
+	 "Allows the flag --consent yes for a helper that runs as root: for demonstrations only."},
+	{"sessions.enabled", TL_CONF_BOOL, KEY(sessions_enabled), "true", 0, 0, NULL,
+	 "Whether remote sessions are possible at all."},
+	{"sessions.max_minutes", TL_CONF_INT, KEY(sessions_max_minutes), "240", 1, 720, NULL,
+	 "The longest session. The helper ends it, whatever the grant says."},
+	{"sessions.scopes", TL_CONF_LIST, KEY(sessions_scopes), "terminal,exec", 0, 4, NULL,
+	 "What sessions may do: terminal, exec, files, forwarding."},
+	{"sessions.unattended", TL_CONF_BOOL, KEY(sessions_unattended), "false", 0, 0, NULL,
+	 "true: sessions begin without asking anybody, for machines without a person in front."},
+	{"sessions.user", TL_CONF_TEXT, KEY(sessions_user), "", 0, 64, NULL,
+	 "The account that sessions run as. A helper that runs as root starts no session without it; "
+	 "any other helper can only use its own account."},
+};
+
+const struct tl_conf_schema tl_policy_schema = {
+	.name = "policy.yaml",
+	.intro = "What Towline may do on this machine. It belongs to the machine's owner and wins over "
+		 "everything the relay asks. Every key is optional; the values shown are the defaults.",
+	.keys = keys,
+	.key_count = TL_ARRAY_LEN(keys),
+	.struct_size = sizeof(struct tl_policy),
+};
+
+static unsigned scope_bit(const char *name)
+{
+	for (unsigned i = 0; i < TL_ARRAY_LEN(scope_names); i++) {
+		if (tl_streq(scope_names[i], name))
+			return 1u << i;
+	}
+	return 0;
+}
+
+static int read_scopes(struct tl_policy *policy, const char *file, struct tl_err *err)
+{
+	for (size_t i = 0; i < policy->sessions_scopes.count; i++) {
+		unsigned bit = scope_bit(policy->sessions_scopes.items[i]);
+
+		if (!bit)
+			return tl_err_set(err, TL_ECONFIG,
+					  "%s: sessions.scopes: \"%s\" is none of terminal, exec, files, "
+					  "forwarding",
+					  file, policy->sessions_scopes.items[i]);
+		policy->scopes |= bit;
+	}
+	return 0;
+}
+
+int tl_policy_parse(const char *text, size_t len, struct tl_policy *ret_policy, struct tl_err *err)
+{
+	int rc = tl_conf_parse(&tl_policy_schema, "policy.yaml", "/etc/towline", text, len,
+			       ret_policy, err);
+
+	return rc == 0 ? read_scopes(ret_policy, "policy.yaml", err) : rc;
+}
+
+int tl_policy_load(const char *path, struct tl_policy *ret_policy, struct tl_err *err)
+{
+	int rc;
+
+	if (!path && access(TL_POLICY_PATH, F_OK) != 0)
+		return tl_policy_parse("", 0, ret_policy, err);
+	path = path ? path : TL_POLICY_PATH;
+	rc = tl_conf_load(&tl_policy_schema, path, ret_policy, err);
+	return rc == 0 ? read_scopes(ret_policy, path, err) : rc;
+}
+
+void tl_policy_clear(struct tl_policy *policy)
+{
+	tl_conf_clear(&tl_policy_schema, policy);
+}
+
+int tl_policy_narrow(const struct tl_policy *policy, const struct tl_grant *grant,
+		     unsigned *ret_scopes, int64_t *ret_max_s, struct tl_err *err)
+{
+	unsigned scopes = grant->scopes & policy->scopes;
+	int64_t max_s = policy->sessions_max_minutes * 60;
+
+	if (!policy->sessions_enabled)
+		return tl_err_set(err, TL_EDENIED,
+				  "this machine's policy allows no sessions (sessions.enabled)");
+	if (!scopes)
+		return tl_err_set(err, TL_EDENIED,
+				  "this machine's policy allows nothing of what the session asks for "
+				  "(sessions.scopes)");
+	*ret_scopes = scopes;
+	*ret_max_s = grant->max_s < max_s ? grant->max_s : max_s;
+	return 0;
+}
+
+static bool is_listed(const struct tl_policy *policy, uid_t uid)
+{
+	struct passwd entry, *found = NULL;
+	char buffer[4096];
+
+	if (getpwuid_r(uid, &entry, buffer, sizeof(buffer), &found) != 0 || !found)
+		return false;
+	return tl_strv_has(&policy->consent_ask, found->pw_name);
+}
+
+bool tl_policy_may_consent(const struct tl_policy *policy, uid_t uid, uid_t agent_uid)
+{
+	if (uid == agent_uid && agent_uid != geteuid())
+		return false;
+	if (policy->consent_ask.count > 0)
+		return is_listed(policy, uid);
+	return uid == 0 || uid == geteuid() || (uid >= PERSON_UID_FIRST && uid <= PERSON_UID_LAST);
+}
+
+static json_t *list_json(const struct tl_strv *list)
+{
+	json_t *json = json_array();
+
+	for (size_t i = 0; i < list->count; i++)
+		json_array_append_new(json, json_string(list->items[i]));
+	return json;
+}
+
+json_t *tl_policy_summary(const struct tl_policy *policy)
+{
+	return json_pack("{s:o, s:b, s:b, s:o, s:I}", "profiles", list_json(&policy->collect_profiles),
+			 "sessions", policy->sessions_enabled, "unattended",
+			 policy->sessions_unattended, "scopes", tl_scopes_json(policy->scopes),
+			 "max_minutes", (json_int_t)policy->sessions_max_minutes);
+}
+
+json_t *tl_scopes_json(unsigned scopes)
+{
+	json_t *json = json_array();
+
+	for (unsigned i = 0; i < TL_ARRAY_LEN(scope_names); i++) {
+		if (scopes & (1u << i))
+			json_array_append_new(json, json_string(scope_names[i]));
+	}
+	return json;
+}
+
+int tl_scopes_from_json(const json_t *names, unsigned *ret_scopes, struct tl_err *err)
+{
+	unsigned scopes = 0;
+	json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name)
+	{
+		unsigned bit = json_is_string(name) ? scope_bit(json_string_value(name)) : 0;
+
+		if (!bit)
+			return tl_err_set(err, TL_EINVAL, "a scope is none of terminal, exec, files, "
+							  "forwarding");
+		scopes |= bit;
+	}
+	*ret_scopes = scopes;
+	return 0;
+}

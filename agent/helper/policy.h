@@ -1,0 +1,56 @@
+/* policy.yaml: what the endpoint's owner allows. It always wins: the relay and the agent can only ask
+ * for less. One table (tl_policy_schema) makes loading, `check-config` and policy.yaml(5). Any thread. */
+#ifndef TOWLINE_HELPER_POLICY_H
+#define TOWLINE_HELPER_POLICY_H
+
+#include <jansson.h>
+#include <sys/types.h>
+#include <towline/conf.h>
+#include <towline/err.h>
+#include <towline/grant.h>
+
+#define TL_POLICY_PATH "/etc/towline/policy.yaml"
+
+struct tl_policy {
+	struct tl_strv collect_profiles;
+	int64_t collect_timeout_ms;
+	struct tl_strv consent_ask; /* login names; empty: every person, see tl_policy_may_consent */
+	int64_t consent_timeout_ms;
+	bool consent_unattended;
+	bool sessions_enabled;
+	int64_t sessions_max_minutes;
+	struct tl_strv sessions_scopes;
+	bool sessions_unattended;
+	char *sessions_user;
+	unsigned scopes; /* sessions_scopes as TL_SCOPE_* bits */
+};
+
+extern const struct tl_conf_schema tl_policy_schema;
+
+/* Loads `path`; NULL means TL_POLICY_PATH, which may be missing (defaults then). *ret_policy is zeroed
+ * by the caller and cleared with tl_policy_clear, after failure too. */
+TL_MUST_CHECK int tl_policy_load(const char *path, struct tl_policy *ret_policy, struct tl_err *err);
+/* From memory, for tests and the fuzzer. */
+TL_MUST_CHECK int tl_policy_parse(const char *text, size_t len, struct tl_policy *ret_policy,
+				  struct tl_err *err);
+void tl_policy_clear(struct tl_policy *policy);
+TL_DEFINE_AUTO(tl_policy, tl_policy_clear);
+
+/* What policy leaves of a grant's scopes and duration; TL_EDENIED with the sentence when it leaves
+ * nothing. */
+TL_MUST_CHECK int tl_policy_narrow(const struct tl_policy *policy, const struct tl_grant *grant,
+				   unsigned *ret_scopes, int64_t *ret_max_s, struct tl_err *err);
+
+/* May this user decide about sessions? Never the agent's own account when that differs from the
+ * helper's: a captured agent must not consent in a person's place. With an empty list: root, the
+ * helper's own user, and accounts of people (uid 1000 to 60000, login.defs(5)). */
+bool tl_policy_may_consent(const struct tl_policy *policy, uid_t uid, uid_t agent_uid);
+
+/* The summary for `hello`; the caller owns it. */
+json_t *tl_policy_summary(const struct tl_policy *policy);
+
+/* Scope bits as a JSON array of names and back. */
+json_t *tl_scopes_json(unsigned scopes);
+TL_MUST_CHECK int tl_scopes_from_json(const json_t *names, unsigned *ret_scopes, struct tl_err *err);
+
+#endif

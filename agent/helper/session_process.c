@@ -1,0 +1,202 @@
+/* The processes of a session: started, waited for, reaped. */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <towline/log.h>
+
+#include "helper/helper.h"
+#include "helper/session.h"
+#include "helper/spawn.h"
+
+static const struct {
+	const char *name;
+	unsigned scope;
+} kinds[] = {{"exec", TL_SCOPE_EXEC}, {"shell", TL_SCOPE_TERMINAL}};
+
+static int check_kind(const struct tl_session *session, const struct tl_session_spawn *spawn,
+		      struct tl_err *err)
+{
+	for (size_t i = 0; i < TL_ARRAY_LEN(kinds); i++) {
+		if (!tl_streq(kinds[i].name, spawn->kind))
+			continue;
+		if (!(session->consent.given_scopes & kinds[i].scope))
+			return tl_err_set(err, TL_EDENIED,
+					  "this session was not allowed a %s: the scope is missing",
+					  spawn->kind);
+		if (tl_streq(spawn->kind, "exec") != (spawn->command != NULL))
+			return tl_err_set(err, TL_EINVAL, "exec needs a command, shell takes none");
+		return 0;
+	}
+	return tl_err_set(err, TL_EUNSUPPORTED, "this endpoint offers no \"%s\"", spawn->kind);
+}
+
+static int find_account(const struct tl_helper *helper, struct tl_account *ret_account,
+			struct tl_err *err)
+{
+	const char *user = helper->policy.sessions_user;
+	int rc;
+
+	if (!user[0] && geteuid() == 0)
+		return tl_err_set(err, TL_EDENIED,
+				  "this machine's policy names no account for sessions "
+				  "(sessions.user)");
+	rc = user[0] ? tl_account_find(user, ret_account, err) : tl_account_self(ret_account, err);
+	if (rc != 0)
+		return rc;
+	if (geteuid() != 0 && ret_account->uid != geteuid())
+		return tl_err_set(err, TL_EDENIED,
+				  "the helper does not run as root and cannot become \"%s\" "
+				  "(sessions.user)",
+				  user);
+	return 0;
+}
+
+static struct tl_process *process_new(struct tl_session *session, pid_t pid, struct tl_conn *conn)
+{
+	struct tl_process *process = calloc(1, sizeof(*process));
+
+	if (!process)
+		return NULL;
+	process->id = tl_id_new(session->helper->clock);
+	process->pid = pid;
+	process->conn = conn;
+	process->next = session->processes;
+	session->processes = process;
+	session->process_count++;
+	return process;
+}
+
+static void answer_spawned(struct tl_ask *ask, const struct tl_process *process,
+			   struct tl_spawned *spawned)
+{
+	tl_ask_reply(ask, json_pack("{s:s}", "process", process->id.text), spawned->fds,
+		     spawned->fd_count);
+}
+
+int tl_session_spawn(struct tl_session *session, const struct tl_session_spawn *spawn,
+		     struct tl_ask *ask, struct tl_err *err)
+{
+	struct tl_account account;
+	struct tl_spawned spawned;
+	const struct tl_process *process;
+	int rc;
+
+	if (session->state != TL_SESSION_ACTIVE)
+		return tl_err_set(err, TL_EDENIED, "the session is not open");
+	if (session->process_count >= TL_SESSION_PROCESSES_MAX)
+		return tl_err_set(err, TL_EBUSY, "the session has too many processes");
+	rc = check_kind(session, spawn, err);
+	if (rc == 0)
+		rc = find_account(session->helper, &account, err);
+	if (rc == 0)
+		rc = tl_spawn(
+			&(struct tl_spawn_spec){
+				.account = &account,
+				.session = session->grant.session,
+				.command = spawn->command,
+				.term = spawn->term,
+				.columns = spawn->columns,
+				.rows = spawn->rows,
+				.env = spawn->env,
+			},
+			&spawned, err);
+	if (rc != 0)
+		return rc;
+	process = process_new(session, spawned.pid, ask->conn);
+	if (process) {
+		tl_log_info("process started", TL_S("session", session->grant.session),
+			    TL_S("kind", spawn->kind), TL_S("user", account.name),
+			    TL_I("pid", spawned.pid));
+		answer_spawned(ask, process, &spawned);
+	} else {
+		rc = tl_err_set(err, TL_ENOMEM, "out of memory");
+		tl_child_signal_session(spawned.pid, SIGKILL);
+	}
+	for (size_t i = 0; i < spawned.fd_count; i++)
+		close(spawned.fds[i]);
+	return rc;
+}
+
+struct tl_process *tl_session_process(struct tl_session *session, const char *id)
+{
+	struct tl_process *process = session->processes;
+
+	while (process && !tl_streq(process->id.text, id))
+		process = process->next;
+	return process;
+}
+
+static void answer_exit(struct tl_ask *ask, int status)
+{
+	if (WIFSIGNALED(status))
+		tl_ask_reply(ask, json_pack("{s:s}", "signal", tl_signal_name(WTERMSIG(status))),
+			     NULL, 0);
+	else
+		tl_ask_reply(ask, json_pack("{s:i}", "exit", WEXITSTATUS(status)), NULL, 0);
+}
+
+static void forget(struct tl_session *session, struct tl_process *process)
+{
+	struct tl_process **link = &session->processes;
+
+	while (*link != process)
+		link = &(*link)->next;
+	*link = process->next;
+	session->process_count--;
+	free(process);
+}
+
+int tl_session_wait(struct tl_session *session, struct tl_process *process, struct tl_ask *ask,
+		    struct tl_err *err)
+{
+	if (process->waiter)
+		return tl_err_set(err, TL_EBUSY, "somebody waits for this process already");
+	if (!process->exited) {
+		process->waiter = ask;
+		return 0;
+	}
+	answer_exit(ask, process->wait_status);
+	forget(session, process);
+	return 0;
+}
+
+static void reap_process(struct tl_session *session, struct tl_process *process)
+{
+	int status;
+	pid_t pid = process->exited ? 0 : waitpid(process->pid, &status, WNOHANG);
+
+	if (pid == 0)
+		return;
+	process->exited = true;
+	process->wait_status = pid < 0 ? 0 : status;
+	if (process->waiter) {
+		answer_exit(tl_steal(&process->waiter), process->wait_status);
+		forget(session, process);
+	} else if (!process->conn) {
+		forget(session, process); /* nobody is left to ask for its status */
+	}
+}
+
+/* 0 or more processes that have not ended. */
+static unsigned reap_session(struct tl_session *session)
+{
+	unsigned live = 0;
+
+	for (struct tl_process *process = session->processes, *next; process; process = next) {
+		next = process->next;
+		reap_process(session, process);
+	}
+	for (const struct tl_process *process = session->processes; process;
+	     process = process->next)
+		live += !process->exited;
+	return live;
+}
+
+void tl_sessions_reap(struct tl_helper *helper)
+{
+	for (struct tl_session *session = helper->sessions, *next; session; session = next) {
+		next = session->next;
+		if (reap_session(session) == 0)
+			tl_session_last_process_gone(session);
+	}
+}

@@ -1,0 +1,32 @@
+/* A session's processes: shells and commands, on a pseudo-terminal or on pipes, with a clean
+ * environment. */
+#ifndef TOWLINE_HELPER_SPAWN_H
+#define TOWLINE_HELPER_SPAWN_H
+
+#include <towline/json.h>
+
+#include "helper/child.h"
+
+#define TL_SPAWN_COMMAND_MAX 16384
+#define TL_SPAWN_CELLS_MAX 4096
+
+struct tl_spawn_spec {
+	const struct tl_account *account;
+	const char *session; /* id: in the environment as TOWLINE_SESSION */
+	const char *command; /* NULL: a login shell */
+	const char *term;    /* NULL: pipes */
+	int64_t columns, rows;
+	const json_t *env; /* object; only TERM, LANG and LC_* are taken from it; may be NULL */
+};
+
+struct tl_spawned {
+	pid_t pid;
+	int fds[3]; /* pty master; or stdin, stdout, stderr */
+	size_t fd_count;
+};
+
+/* The caller owns the descriptors. */
+TL_MUST_CHECK int tl_spawn(const struct tl_spawn_spec *spec, struct tl_spawned *ret_spawned,
+			   struct tl_err *err);
+
+#endif
