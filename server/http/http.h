@@ -15,7 +15,7 @@
 #include <towline/err.h>
 #include <towline/json.h>
 
-struct tl_http;      /* a server */
+struct tl_http;	     /* a server */
 struct tl_http_call; /* one request and its response, as a handler sees it (worker thread) */
 
 /* ---- who asks ---------------------------------------------------------------------------- */
@@ -29,40 +29,44 @@ struct tl_http_call; /* one request and its response, as a handler sees it (work
 #define TL_ROLE_ADMIN 64u
 
 struct tl_principal {
-	unsigned role; /* one TL_ROLE_* bit or more (a person may have several) */
-	char id[27];   /* host id or user id; "" for nobody */
+	unsigned role;	/* one TL_ROLE_* bit or more (a person may have several) */
+	char id[27];	/* host id or user id; "" for nobody */
 	char login[65]; /* login, or host name */
 };
 
 /* ---- routes ------------------------------------------------------------------------------ */
 
 enum tl_http_body {
-	TL_BODY_NONE,   /* a body is refused */
-	TL_BODY_JSON,   /* application/json (or +json), buffered up to max_body, parsed strictly */
-	TL_BODY_FORM,   /* application/x-www-form-urlencoded, buffered up to max_body */
-	TL_BODY_STREAM  /* any size up to max_body: goes to the row's sink in pieces */
+	TL_BODY_NONE,  /* a body is refused */
+	TL_BODY_JSON,  /* application/json (or +json), buffered up to max_body, parsed strictly */
+	TL_BODY_FORM,  /* application/x-www-form-urlencoded, buffered up to max_body */
+	TL_BODY_STREAM /* any size up to max_body: goes to the row's sink in pieces */
 };
 
 /* Where a streamed body goes. Each is called on a worker, never two at once for one call. `begin` may
- * refuse (it sends the reply itself and returns negative) before a byte is taken; `end` replies. */
+ * refuse (it sends the reply itself and returns negative) before a byte is taken; nothing else is called
+ * then. After an accepted begin exactly one of `end` (which replies) and `broken` comes last. `piece`
+ * may refuse too (it replies and returns negative); `broken` follows. */
 struct tl_http_sink {
 	int (*begin)(struct tl_http_call *call);
 	int (*piece)(struct tl_http_call *call, const void *bytes, size_t len);
 	void (*end)(struct tl_http_call *call);
-	/* The peer vanished or broke the protocol: keep what is durable. No reply can be sent. */
+	/* The peer vanished or broke the protocol, or a piece was refused: keep what is durable. No
+	 * reply can be sent. */
 	void (*broken)(struct tl_http_call *call);
 };
 
 struct tl_http_route {
 	const char *method;
-	const char *pattern; /* "/v1/tickets/:id"; sorted by pattern, then method */
-	unsigned roles;      /* who may: any of these bits */
+	/* "/v1/tickets/:id"; a last "*name" segment takes the rest. Sorted by pattern, then method. */
+	const char *pattern;
+	unsigned roles;	  /* who may: any of these bits */
 	enum tl_http_body body;
 	uint64_t max_body;
 	/* Must reply (reply, problem, stream, file, upgrade, websocket) exactly once. */
 	void (*handler)(struct tl_http_call *call);
 	const struct tl_http_sink *sink; /* TL_BODY_STREAM only; then handler is NULL */
-	const char *summary;             /* for OpenAPI and the docs */
+	const char *summary;		 /* for OpenAPI and the docs */
 };
 
 /* ---- what a handler reads ---------------------------------------------------------------- */
@@ -101,6 +105,9 @@ void tl_http_problem(struct tl_http_call *call, int status, const char *slug, co
 /* Maps a TL_E* error to a status (ENOENT 404, EINVAL 422, ECONFLICT 412, ETOOBIG 413, …). */
 void tl_http_fail(struct tl_http_call *call, const struct tl_err *err);
 
+/* Subscribes before the stream is opened: what is published from here on is kept for it. Call it, read what
+ * is pending, then tl_http_stream: nothing is lost in between (it may come twice). TL_ENOMEM. */
+TL_MUST_CHECK int tl_http_subscribe(struct tl_http_call *call, const char *topic);
 /* Becomes a server-sent event stream subscribed to `topic`. `first` (may be NULL) is sent ahead of
  * anything published later: what was pending. The stream ends after lifetime_ms (0: never). */
 void tl_http_stream(struct tl_http_call *call, const char *topic, const struct tl_buf *first,
@@ -108,21 +115,26 @@ void tl_http_stream(struct tl_http_call *call, const char *topic, const struct t
 
 /* 101 to `protocol`. From then on the connection's bytes are pumped to and from one end of a socket
  * pair with back-pressure; `on_open` receives the other end (non-blocking, its to close) on the
- * loop's thread. Closing either side closes both. */
-void tl_http_upgrade(struct tl_http_call *call, const char *protocol,
-		     void (*on_open)(void *arg, int fd), void *arg);
+ * loop's thread. Closing either side closes both; either may end its half (shutdown) first. Returns 0:
+ * then on_open is called exactly once, with an end that reads as closed when the peer left before; or
+ * TL_EINVAL / TL_EBUSY after replying 426 / 503: then it is not called. */
+int tl_http_upgrade(struct tl_http_call *call, const char *protocol,
+		    void (*on_open)(void *arg, int fd), void *arg);
 
 struct tl_http_ws; /* an open WebSocket */
 struct tl_http_ws_handlers {
 	void (*open)(void *arg, struct tl_http_ws *ws);
-	void (*message)(void *arg, struct tl_http_ws *ws, bool binary, const void *bytes, size_t len);
+	void (*message)(void *arg, struct tl_http_ws *ws, bool binary, const void *bytes,
+			size_t len);
 	void (*closed)(void *arg, struct tl_http_ws *ws);
 };
-/* RFC 6455. The handlers run on the loop's thread and must not block. */
-void tl_http_websocket(struct tl_http_call *call, const struct tl_http_ws_handlers *handlers,
-		       void *arg);
-/* TL_EBUSY when its queue is full. */
-TL_MUST_CHECK int tl_http_ws_send(struct tl_http_ws *ws, bool binary, const void *bytes, size_t len);
+/* RFC 6455. The handlers run on the loop's thread and must not block. Returns 0: then `closed` is called
+ * exactly once (with a NULL `ws` when the peer left before `open`); or TL_EINVAL after replying 426. */
+int tl_http_websocket(struct tl_http_call *call, const struct tl_http_ws_handlers *handlers,
+		      void *arg);
+/* TL_EBUSY when its queue is full. Both from the handlers, or elsewhere on the loop's thread. */
+TL_MUST_CHECK int tl_http_ws_send(struct tl_http_ws *ws, bool binary, const void *bytes,
+				  size_t len);
 void tl_http_ws_close(struct tl_http_ws *ws, unsigned code);
 
 /* One event in the text/event-stream format (WHATWG HTML §9.2), appended to `out`. */
@@ -131,15 +143,15 @@ void tl_http_sse_format(struct tl_buf *out, const char *id, const char *event, c
 /* ---- the server -------------------------------------------------------------------------- */
 
 struct tl_http_config {
-	const char *listen;            /* "ADDRESS:PORT", "[v6]:PORT"; port 0 takes a free one */
-	int listen_fd;                 /* a socket handed over by systemd, or -1 */
-	const char *certificate_file;  /* PEM chain; read again on tl_http_reload */
-	const char *key_file;          /* PEM, 0600 */
-	unsigned loops, workers;       /* 0: by cores */
+	const char *listen;	      /* "ADDRESS:PORT", "[v6]:PORT"; port 0 takes a free one */
+	int listen_fd;		      /* a socket handed over by systemd, or -1 */
+	const char *certificate_file; /* PEM chain; read again on tl_http_reload */
+	const char *key_file;	      /* PEM, 0600 */
+	unsigned loops, workers;      /* 0: by cores */
 	unsigned max_connections;
 	int64_t header_timeout_ms, body_idle_timeout_ms, keepalive_timeout_ms, write_timeout_ms;
-	int64_t heartbeat_ms;          /* of SSE and WebSocket: 20000 */
-	size_t max_header_bytes;       /* request line + headers: 16 KiB */
+	int64_t heartbeat_ms;		    /* of SSE and WebSocket: 20000 */
+	size_t max_header_bytes;	    /* request line + headers: 16 KiB */
 	const char *const *trusted_proxies; /* addresses or CIDR; NULL-terminated; may be NULL */
 	const struct tl_http_route *routes;
 	size_t route_count;
