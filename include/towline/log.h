@@ -28,7 +28,12 @@ struct tl_log_field {
 	const char *text; /* NULL: `number` counts */
 	int64_t number;
 };
-#define TL_S(field_key, value) ((struct tl_log_field){.key = (field_key), .text = (value) ? (value) : "-"})
+static inline const char *tl_log_text_(const char *text)
+{
+	return text ? text : "-";
+}
+#define TL_S(field_key, value) \
+	((struct tl_log_field){.key = (field_key), .text = tl_log_text_(value)})
 #define TL_I(field_key, value) ((struct tl_log_field){.key = (field_key), .number = (int64_t)(value)})
 
 /* Once at start, before threads. `program` is kept by reference. */

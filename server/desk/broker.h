@@ -21,7 +21,13 @@ void tl_broker_free(struct tl_broker *broker);
  * speaks SSH with the endpoint as server) or -1 with one sentence why not. Must not block. */
 typedef void tl_broker_result(void *arg, int fd, const char *refusal);
 
-/* Starts waiting. TL_EEXIST when somebody waits for that session already. */
+/* Says that somebody will soon wait for `session`: an outcome that comes first (policy may refuse
+ * within the millisecond) is kept for tl_broker_wait. Called by tl_session_request before the grant
+ * is pushed; at most TL_BROKER_EXPECTED are kept, the oldest gives way. */
+#define TL_BROKER_EXPECTED 256
+void tl_broker_expect(struct tl_broker *broker, const char *session);
+
+/* Starts waiting; an outcome that is there already is told before this returns. TL_EEXIST when somebody waits for that session already. */
 TL_MUST_CHECK int tl_broker_wait(struct tl_broker *broker, const char *session,
 				 tl_broker_result *on_result, void *arg, struct tl_err *err);
 /* Withdraws: on_result will not be called after this returns (true), or was called (false). */

@@ -7,7 +7,7 @@
 #include <towline/crypto.h>
 #include <towline/grant.h>
 
-struct tl_desk;  /* server/desk/desk.h: keys, blobs, broker, http server, clock */
+struct tl_desk; /* server/desk/desk.h: keys, blobs, broker, http server, clock */
 struct tl_store;
 
 struct tl_engineer {
@@ -25,7 +25,8 @@ struct tl_session_target {
 	char host[27];
 	char host_name[256];
 	char ticket[33];
-	char ssh_host_key[1024]; /* the endpoint's, as an ssh-ed25519 line: registered at enrolment */
+	char ssh_host_key
+		[1024]; /* the endpoint's, as an ssh-ed25519 line: registered at enrolment */
 };
 /* Resolves what an engineer typed: a host name, a host id, or a ticket ("T-1042", any case). A host
  * needs an open ticket (the newest one counts): TL_EDENIED says how to get one. */
@@ -37,9 +38,9 @@ struct tl_session_ask {
 	const struct tl_session_target *target;
 	enum tl_lane lane;
 	unsigned scopes;
-	const char *purpose;      /* NULL: the ticket's summary */
-	const char *const *keys;  /* authorized_keys lines for the grant, NULL-terminated */
-	const char *address;      /* the engineer's */
+	const char *purpose;	 /* NULL: the ticket's summary */
+	const char *const *keys; /* authorized_keys lines for the grant, NULL-terminated */
+	const char *address;	 /* the engineer's */
 };
 /* Writes session, timeline and audit, signs the grant and pushes it. ret_session receives the id. */
 TL_MUST_CHECK int tl_session_request(struct tl_desk *desk, struct tl_store *store,
@@ -54,7 +55,8 @@ struct tl_session_end {
 	uint64_t bytes_in, bytes_out;
 	bool has_recording; /* the blob "rec-<session>" is sealed */
 };
-TL_MUST_CHECK int tl_session_ended(struct tl_desk *desk, struct tl_store *store, const char *session,
-				   const struct tl_session_end *end, struct tl_err *err);
+TL_MUST_CHECK int tl_session_ended(struct tl_desk *desk, struct tl_store *store,
+				   const char *session, const struct tl_session_end *end,
+				   struct tl_err *err);
 
 #endif

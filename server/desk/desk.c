@@ -1,0 +1,13 @@
+#include "desk/desk.h"
+
+void tl_desk_clear(struct tl_desk *desk)
+{
+	free(desk->ca_pem);
+	free(desk->ssh_host_key);
+	free(desk->intake_program);
+	tl_key_free(desk->authority);
+	tl_key_free(desk->token_key);
+	tl_blobs_close(desk->blobs);
+	tl_broker_free(desk->broker);
+	tl_throttle_free(desk->throttle);
+}

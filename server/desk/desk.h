@@ -1,0 +1,65 @@
+/* The desk: what the relay's routes work on. One object per relay process; filled by `serve`, shared
+ * by all workers, constant while they run (except `http` and `ssh_port`, set before the first call
+ * that needs them). Each worker's own context is its store connection. */
+#ifndef TOWLINE_SERVER_DESK_H
+#define TOWLINE_SERVER_DESK_H
+
+#include <stdint.h>
+#include <towline/clock.h>
+#include <towline/crypto.h>
+#include <towline/id.h>
+
+#include "desk/broker.h"
+#include "desk/throttle.h"
+#include "http/http.h"
+#include "store/blob.h"
+#include "store/store.h"
+
+#define TL_DESK_HEARTBEAT_S 60
+#define TL_DESK_TOKEN_LIFE_S 600
+#define TL_DESK_ASSERTION_LIFE_S 300
+
+struct tl_desk {
+	char relay_id[TL_ID_LEN + 1];
+	const char *name, *public_url, *store_url; /* borrowed from the configuration */
+	char *ca_pem;				   /* owned */
+	char ca_sha256[TL_SHA256_HEX];		   /* of the certificate's DER */
+	char *ssh_host_key;			   /* owned; one line */
+	unsigned ssh_port;
+	struct tl_key *authority; /* signs grants */
+	struct tl_key *token_key; /* signs access tokens */
+	const struct tl_clock *clock;
+	struct tl_blobs *blobs;
+	struct tl_broker *broker;
+	struct tl_throttle *throttle;
+	struct tl_http *http; /* not owned */
+	uint64_t max_bundle_bytes, max_recording_bytes;
+	int64_t grant_life_ms, session_max_s;
+	char *intake_program; /* owned; path of towline-intake */
+};
+
+/* Frees what the desk owns. */
+void tl_desk_clear(struct tl_desk *desk);
+TL_DEFINE_AUTO(tl_desk, tl_desk_clear);
+
+/* All rows of /v1, sorted as http.h asks. */
+const struct tl_http_route *tl_desk_routes(size_t *ret_count);
+
+/* The `authenticate` of tl_http_config: an API token or a host's access token. */
+int tl_desk_authenticate(struct tl_http_call *call, struct tl_principal *ret_principal,
+			 struct tl_err *err);
+
+/* After a start: sessions that a crash left open are closed with the truth. */
+TL_MUST_CHECK int tl_desk_recover(struct tl_desk *desk, struct tl_store *store, struct tl_err *err);
+
+static inline struct tl_desk *tl_desk_of(const struct tl_http_call *call)
+{
+	return tl_http_user(call);
+}
+
+static inline struct tl_store *tl_desk_store(const struct tl_http_call *call)
+{
+	return tl_http_worker(call);
+}
+
+#endif

@@ -1,0 +1,94 @@
+/* Every route of the API: one row each, sorted by pattern, then method. docs/openapi.json is made from
+ * this table. */
+#include "desk/desk.h"
+#include "desk/handlers.h"
+
+#define PUBLIC TL_ROLE_NOBODY
+#define HOST TL_ROLE_HOST
+#define STAFF (TL_ROLE_ENGINEER | TL_ROLE_SUPERVISOR | TL_ROLE_ADMIN)
+#define READERS (STAFF | TL_ROLE_AUDITOR)
+#define PEOPLE (READERS | TL_ROLE_REQUESTER)
+#define ADMIN TL_ROLE_ADMIN
+
+#define KIB 1024
+#define UPLOAD_MAX ((uint64_t)1 << 40) /* the desk's own limits are lower */
+
+#define GET(pattern, roles, handler, summary) \
+	{ \
+		"GET", pattern, roles, TL_BODY_NONE, 0, handler, NULL, summary \
+	}
+
+static const struct tl_http_route routes[] = {
+	{"POST", "/v1/agent/heartbeat", HOST, TL_BODY_JSON, 4 * KIB, tl_heartbeat, NULL,
+	 "Tells that the agent is alive and how long its queue is"},
+	{"POST", "/v1/agent/sessions/:id/decision", HOST, TL_BODY_JSON, 16 * KIB,
+	 tl_session_decided, NULL, "Tells what the person at the endpoint, or its policy, decided"},
+	{"POST", "/v1/agent/sessions/:id/ended", HOST, TL_BODY_JSON, 4 * KIB, tl_session_ended_call,
+	 NULL, "Tells that a session has ended on the endpoint"},
+	GET("/v1/agent/stream", HOST, tl_agent_stream, "The host's push stream: grants and stops"),
+	GET("/v1/audit", TL_ROLE_AUDITOR | ADMIN, tl_audit_show, "The audit trail as JSON lines"),
+	GET("/v1/bundles/:id", READERS, tl_bundle_show, "What is known of a bundle"),
+	GET("/v1/bundles/:id/content", STAFF, tl_bundle_content,
+	    "The bundle itself (.tar.zst), with Range; each reading is audited"),
+	GET("/v1/bundles/:id/signature", READERS, tl_bundle_signature,
+	    "The endpoint's signature of the bundle (JWS)"),
+	GET("/v1/callhome/:session", HOST, tl_callhome,
+	    "Upgrades to towline-ssh: the endpoint serves SSH on the connection (RFC 8071)"),
+	{"POST", "/v1/enroll", PUBLIC, TL_BODY_JSON, 16 * KIB, tl_enrol, NULL,
+	 "Enrols a host with a one-time token"},
+	{"POST", "/v1/enrolment-tokens", ADMIN, TL_BODY_JSON, KIB, tl_enrolment_token_create_call,
+	 NULL, "Makes a one-time enrolment token"},
+	GET("/v1/events", READERS, tl_events_stream, "Server-sent events: what changed"),
+	GET("/v1/health", PUBLIC, tl_health_show, "Whether the relay can do its work"),
+	GET("/v1/hosts", READERS, tl_host_list, "Hosts"),
+	GET("/v1/hosts/:id", READERS, tl_host_show, "A host, by id or name"),
+	{"POST", "/v1/hosts/:id/revoke", ADMIN, TL_BODY_NONE, 0, tl_host_revoke_call, NULL,
+	 "Takes a host's rights away for good"},
+	GET("/v1/me", PEOPLE, tl_me_show, "Who the credentials belong to"),
+	{"POST", "/v1/oauth/token", PUBLIC, TL_BODY_FORM, 8 * KIB, tl_token_issue, NULL,
+	 "Issues a host's access token for a signed assertion (RFC 7523)"},
+	GET("/v1/relay", PUBLIC, tl_relay_show,
+	    "The relay's identity: what an enrolling agent pins"),
+	GET("/v1/sessions", READERS, tl_session_list, "Sessions, newest first"),
+	{"POST", "/v1/sessions", STAFF, TL_BODY_JSON, 8 * KIB, tl_session_create, NULL,
+	 "Asks for a session without an SSH connection"},
+	GET("/v1/sessions/:id", READERS, tl_session_show, "A session"),
+	GET("/v1/sessions/:id/recording", READERS, tl_session_recording,
+	    "A session's recording as JSON lines; each reading is audited"),
+	{"POST", "/v1/sessions/:id/stop", STAFF, TL_BODY_JSON, 4 * KIB, tl_session_stop, NULL,
+	 "Ends a session"},
+	GET("/v1/tickets", READERS, tl_ticket_list, "Tickets, newest first"),
+	{"POST", "/v1/tickets", HOST | STAFF | TL_ROLE_REQUESTER, TL_BODY_JSON, 64 * KIB,
+	 tl_ticket_create, NULL, "Files a ticket; repeatable with Idempotency-Key"},
+	GET("/v1/tickets/:number", READERS, tl_ticket_show,
+	    "A ticket with its bundles and sessions"),
+	{"PATCH", "/v1/tickets/:number", STAFF, TL_BODY_JSON, 64 * KIB, tl_ticket_update, NULL,
+	 "Changes a ticket; needs If-Match"},
+	GET("/v1/tickets/:number/timeline", READERS, tl_timeline_list,
+	    "What happened on a ticket, oldest first"),
+	{"POST", "/v1/tickets/:number/timeline", STAFF, TL_BODY_JSON, 64 * KIB, tl_timeline_add,
+	 NULL, "Adds a work note"},
+	{"DELETE", "/v1/tokens/:id", PEOPLE, TL_BODY_NONE, 0, tl_token_revoke_call, NULL,
+	 "Revokes an API token: one's own, or any as admin"},
+	{"OPTIONS", "/v1/uploads", PUBLIC, TL_BODY_NONE, 0, tl_upload_options, NULL,
+	 "What the upload protocol (tus 1.0) offers"},
+	{"POST", "/v1/uploads", HOST, TL_BODY_NONE, 0, tl_upload_create, NULL,
+	 "Creates an upload of a bundle or a recording"},
+	{"HEAD", "/v1/uploads/:id", HOST, TL_BODY_NONE, 0, tl_upload_show, NULL,
+	 "How much of an upload is there"},
+	{"PATCH", "/v1/uploads/:id", HOST, TL_BODY_STREAM, UPLOAD_MAX, NULL, &tl_upload_sink,
+	 "Appends to an upload; the last byte starts intake"},
+	GET("/v1/users", ADMIN | TL_ROLE_AUDITOR, tl_user_list_call, "Users"),
+	{"POST", "/v1/users", ADMIN, TL_BODY_JSON, 8 * KIB, tl_user_create_call, NULL,
+	 "Adds a user"},
+	{"POST", "/v1/users/:login/keys", ADMIN, TL_BODY_JSON, 8 * KIB, tl_user_key_create_call,
+	 NULL, "Registers an SSH public key of a user"},
+	{"POST", "/v1/users/:login/tokens", PEOPLE, TL_BODY_JSON, KIB, tl_user_token_create_call,
+	 NULL, "Makes an API token: one's own, or any as admin"},
+};
+
+const struct tl_http_route *tl_desk_routes(size_t *ret_count)
+{
+	*ret_count = TL_ARRAY_LEN(routes);
+	return routes;
+}

@@ -1,0 +1,278 @@
+/* /v1/sessions, for engineers. */
+#include <stddef.h>
+#include <stdio.h>
+#include <towline/log.h>
+#include <towline/str.h>
+
+#include "desk/desk.h"
+#include "desk/handlers.h"
+#include "desk/session_fact.h"
+#include "desk/session_row.h"
+
+/* "terminal,exec" → ["terminal","exec"] */
+static json_t *scopes_list(const char *scopes)
+{
+	json_t *list = json_array();
+
+	while (*scopes) {
+		size_t len = strcspn(scopes, ",");
+
+		json_array_append_new(list, json_stringn(scopes, len));
+		scopes += len + (scopes[len] == ',');
+	}
+	return list;
+}
+
+json_t *tl_session_make(const struct tl_rows *row)
+{
+	json_t *session = json_object();
+	bool refused = tl_streq(tl_rows_text(row, 8), "refused");
+
+	tl_json_set(session, "id", tl_row_text(row, 0));
+	tl_json_set(session, "ticket", tl_row_text(row, 1));
+	tl_json_set(session, "host", tl_row_named(row, 2, 3));
+	tl_json_set(session, "engineer", tl_row_text(row, 4));
+	tl_json_set(session, "lane", tl_row_text(row, 5));
+	tl_json_set(session, "scopes", scopes_list(tl_rows_text(row, 6)));
+	tl_json_set(session, "purpose", tl_row_text(row, 7));
+	tl_json_set(session, "state", tl_row_text(row, 8));
+	tl_json_set(session, "decision", tl_row_text(row, 9));
+	tl_json_set(session, "reason", tl_row_text(row, refused ? 10 : 11));
+	tl_json_set(session, "requested", tl_row_time(row, 12));
+	tl_json_set(session, "expires", tl_row_time(row, 18));
+	tl_json_set(session, "opened", tl_row_time(row, 13));
+	tl_json_set(session, "ended", tl_row_time(row, 14));
+	tl_json_set(session, "bytes_in", json_integer(tl_rows_int(row, 15)));
+	tl_json_set(session, "bytes_out", json_integer(tl_rows_int(row, 16)));
+	tl_json_set(session, "recording", json_boolean(!tl_rows_is_null(row, 17)));
+	return session;
+}
+
+void tl_session_list(struct tl_http_call *call)
+{
+	const char *ticket = tl_http_query(call, "ticket");
+	struct tl_err err = TL_ERR_INIT;
+	struct tl_page page;
+	json_t *list = NULL;
+	int r = tl_page_read(call, &page, &err);
+
+	if (r == 0)
+		r = tl_page_query(tl_desk_store(call), &page,
+				  "SELECT " TL_SESSION_COLUMNS TL_SESSION_FROM
+				  "WHERE ($1 = '' OR s.id < $1) AND ($2 = '' OR t.number = "
+				  "upper(CAST($2 AS TEXT))) ORDER BY s.id DESC LIMIT $3",
+				  TL_ARGS(TL_ARG_TEXT(page.after),
+					  TL_ARG_TEXT(ticket ? ticket : ""),
+					  TL_ARG_INT(page.limit + 1)),
+				  tl_session_make, &list, &err);
+	tl_reply_list(call, r, list, &err);
+}
+
+static int load_shown(struct tl_store *store, const char *id, json_t **ret_session,
+		      struct tl_err *err)
+{
+	tl_auto(tl_rows) struct tl_rows *row = NULL;
+	int r = tl_store_row(store,
+			     "SELECT " TL_SESSION_COLUMNS ", s.recording_facts" TL_SESSION_FROM
+			     "WHERE s.id = $1",
+			     TL_ARGS(TL_ARG_TEXT(id)), &row, err);
+
+	if (r == TL_ENOENT)
+		return tl_err_set(err, r, "there is no session %s", id);
+	if (r)
+		return r;
+	*ret_session = tl_session_make(row);
+	tl_json_set(*ret_session, "recording_facts", tl_row_json(row, 19));
+	return 0;
+}
+
+void tl_session_show(struct tl_http_call *call)
+{
+	struct tl_err err = TL_ERR_INIT;
+	json_t *session;
+
+	if (load_shown(tl_desk_store(call), tl_http_param(call, "id"), &session, &err))
+		tl_reply_failure(call, NULL, &err);
+	else
+		tl_http_reply(call, 200, session);
+}
+
+/* ---- asking ----------------------------------------------------------------------------------- */
+
+struct asking {
+	const char *target, *lane, *scopes, *purpose;
+};
+
+static const struct tl_json_member asking_members[] = {
+	{"target", TL_JSON_NAME, true, offsetof(struct asking, target), 0, 255},
+	{"lane", TL_JSON_NAME, false, offsetof(struct asking, lane), 0, 16},
+	{"scopes", TL_JSON_TEXT, false, offsetof(struct asking, scopes), 0, 64},
+	{"purpose", TL_JSON_TEXT, false, offsetof(struct asking, purpose), 0, 512},
+};
+
+static int load_engineer(const struct tl_http_call *call, struct tl_engineer *engineer,
+			 struct tl_strv *keys, struct tl_err *err)
+{
+	const struct tl_principal *principal = tl_http_principal(call);
+	tl_auto(tl_rows) struct tl_rows *rows = NULL;
+	int r = tl_store_query(
+		tl_desk_store(call),
+		"SELECT u.id, u.login, u.name, k.line FROM app_user u "
+		"JOIN ssh_key k ON k.user_id = u.id WHERE u.id = $1 ORDER BY k.id LIMIT $2",
+		TL_ARGS(TL_ARG_TEXT(principal->id), TL_ARG_INT(TL_GRANT_KEYS_MAX)), &rows, err);
+
+	if (r)
+		return r;
+	while ((r = tl_rows_next(rows, err)) > 0) {
+		snprintf(engineer->id, sizeof engineer->id, "%s", tl_rows_text(rows, 0));
+		snprintf(engineer->login, sizeof engineer->login, "%s", tl_rows_text(rows, 1));
+		snprintf(engineer->name, sizeof engineer->name, "%s", tl_rows_text(rows, 2));
+		if ((r = tl_strv_push(keys, tl_rows_text(rows, 3))))
+			return tl_err_set(err, r, "out of memory");
+	}
+	if (r == 0 && keys->count == 0)
+		return tl_err_set(err, TL_EDENIED, "%s has no SSH key registered",
+				  principal->login);
+	return r;
+}
+
+static int ask(struct tl_http_call *call, char session[static TL_ID_LEN + 1], struct tl_err *err)
+{
+	struct asking asking = {.lane = "end-to-end", .scopes = "terminal,exec"};
+	tl_auto(tl_strv) struct tl_strv keys = TL_STRV_INIT;
+	struct tl_session_target target;
+	struct tl_engineer engineer;
+	struct tl_session_ask wanted = {.engineer = &engineer, .target = &target};
+	int r;
+
+	if ((r = tl_json_read(tl_http_json(call), asking_members, TL_ARRAY_LEN(asking_members),
+			      &asking, err)) ||
+	    (r = tl_scopes_parse(asking.scopes, &wanted.scopes, err)))
+		return r;
+	if (tl_lane_parse(asking.lane, &wanted.lane))
+		return tl_err_set(err, TL_EINVAL, "lane is \"end-to-end\" or \"bastion\"");
+	if ((r = load_engineer(call, &engineer, &keys, err)) ||
+	    (r = tl_session_resolve(tl_desk_store(call), asking.target, &target, err)))
+		return r;
+	wanted.purpose = asking.purpose;
+	wanted.keys = (const char *const *)keys.items;
+	wanted.address = tl_http_peer(call);
+	return tl_session_request(tl_desk_of(call), tl_desk_store(call), &wanted, session, err);
+}
+
+void tl_session_create(struct tl_http_call *call)
+{
+	struct tl_err err = TL_ERR_INIT;
+	char session[TL_ID_LEN + 1], location[64];
+	json_t *shown;
+
+	if (ask(call, session, &err) || load_shown(tl_desk_store(call), session, &shown, &err)) {
+		tl_reply_failure(call, NULL, &err);
+		return;
+	}
+	snprintf(location, sizeof location, "/v1/sessions/%s", session);
+	tl_http_add_header(call, "Location", location);
+	tl_http_reply(call, 201, shown);
+}
+
+/* ---- stopping --------------------------------------------------------------------------------- */
+
+struct stopping {
+	const char *reason;
+	const char *session;
+	char sentence[640];
+	struct tl_problem problem;
+};
+
+static const struct tl_json_member stopping_members[] = {
+	{"reason", TL_JSON_TEXT, false, offsetof(struct stopping, reason), 0, 512},
+};
+
+/* One that nobody has agreed to yet simply ends; one that runs is asked to stop, and ends when its
+ * ends say so. */
+static int stop(struct tl_change *change, void *arg, struct tl_err *err)
+{
+	struct stopping *s = arg;
+	const struct tl_session_end end = {.reason = s->sentence};
+	struct tl_session_row row;
+	int r = tl_session_load(change->store, s->session, &row, err);
+
+	if (r)
+		return r;
+	if (tl_streq(row.state, "ended") || tl_streq(row.state, "refused"))
+		return tl_problem_set(&s->problem, err, 409, "session-over",
+				      "the session is %s already", row.state);
+	snprintf(s->sentence, sizeof s->sentence, "stopped by %s%s%s", change->actor,
+		 s->reason ? ": " : "", s->reason ? s->reason : "");
+	if ((r = tl_session_ask_stop(change, &row, s->sentence, err)))
+		return r;
+	return tl_streq(row.state, "requested") ? tl_session_end(change, &row, &end, err) : 0;
+}
+
+void tl_session_stop(struct tl_http_call *call)
+{
+	struct stopping s = {.session = tl_http_param(call, "id")};
+	struct tl_broker *broker = tl_desk_of(call)->broker;
+	struct tl_err err = TL_ERR_INIT;
+	struct tl_change change;
+	int r = tl_json_read(tl_http_json(call), stopping_members, TL_ARRAY_LEN(stopping_members),
+			     &s, &err);
+
+	if (r == 0) {
+		tl_change_init(&change, call, stop, &s);
+		r = tl_change_run(&change, &err);
+	}
+	if (r) {
+		tl_reply_failure(call, &s.problem, &err);
+		return;
+	}
+	tl_broker_refuse(broker, s.session, s.sentence);
+	if (tl_broker_stop_session(broker, s.session, s.sentence))
+		tl_log_info("session to be stopped at the endpoint only",
+			    TL_S("session", s.session));
+	tl_http_reply(call, 202, NULL);
+}
+
+/* ---- recording -------------------------------------------------------------------------------- */
+
+struct replay {
+	struct tl_session_row row;
+};
+
+static int note_replay(struct tl_change *change, void *arg, struct tl_err *err)
+{
+	const struct replay *replay = arg;
+
+	return tl_change_tell(change,
+			      &(struct tl_fact){.action = "recording.read",
+						.object_kind = "session",
+						.object = replay->row.id},
+			      err);
+}
+
+void tl_session_recording(struct tl_http_call *call)
+{
+	struct tl_err err = TL_ERR_INIT;
+	struct replay replay;
+	struct tl_change change;
+	char blob[TL_ID_LEN + 5], etag[TL_ID_LEN + 16];
+	uint64_t size;
+	int fd, r = tl_session_load(tl_desk_store(call), tl_http_param(call, "id"), &replay.row,
+				    &err);
+
+	if (r == 0 && !replay.row.has_recording)
+		r = tl_err_set(&err, TL_ENOENT, "session %s has no recording yet", replay.row.id);
+	if (r == 0) {
+		tl_change_init(&change, call, note_replay, &replay);
+		r = tl_change_run(&change, &err);
+	}
+	if (r == 0) {
+		snprintf(blob, sizeof blob, "rec-%s", replay.row.id);
+		snprintf(etag, sizeof etag, "\"%s\"", blob);
+		r = tl_blob_read(tl_desk_of(call)->blobs, blob, &fd, &size, &err);
+	}
+	if (r)
+		tl_reply_failure(call, NULL, &err);
+	else
+		tl_http_reply_file(call, "application/x-ndjson", fd, size, etag);
+}

@@ -1,0 +1,249 @@
+#include "desk/session_fact.h"
+
+#include <stdio.h>
+#include <towline/log.h>
+#include <towline/str.h>
+
+#include "desk/desk.h"
+
+static void copy(char *to, size_t size, const struct tl_rows *row, int column)
+{
+	snprintf(to, size, "%s", tl_rows_text(row, column));
+}
+
+int tl_session_load(struct tl_store *store, const char *session, struct tl_session_row *ret_row,
+		    struct tl_err *err)
+{
+	tl_auto(tl_rows) struct tl_rows *row = NULL;
+	int r = tl_store_row(
+		store,
+		"SELECT id, ticket_id, host_id, state, decision, lane, scopes, expires_ms, "
+		"recording_blob FROM session WHERE id = $1",
+		TL_ARGS(TL_ARG_TEXT(session)), &row, err);
+
+	if (r == TL_ENOENT)
+		return tl_err_set(err, r, "there is no session %s", session);
+	if (r)
+		return r;
+	copy(ret_row->id, sizeof ret_row->id, row, 0);
+	copy(ret_row->ticket, sizeof ret_row->ticket, row, 1);
+	copy(ret_row->host, sizeof ret_row->host, row, 2);
+	copy(ret_row->state, sizeof ret_row->state, row, 3);
+	copy(ret_row->decision, sizeof ret_row->decision, row, 4);
+	copy(ret_row->lane, sizeof ret_row->lane, row, 5);
+	copy(ret_row->scopes, sizeof ret_row->scopes, row, 6);
+	ret_row->expires_ms = tl_rows_int(row, 7);
+	ret_row->has_recording = !tl_rows_is_null(row, 8);
+	return 0;
+}
+
+static int tell(struct tl_change *change, const struct tl_session_row *row, const char *action,
+		const char *kind, json_t *detail, struct tl_err *err)
+{
+	tl_json_set(detail, "session", json_string(row->id));
+	return tl_change_tell(change,
+			      &(struct tl_fact){.action = action,
+						.object_kind = "session",
+						.object = row->id,
+						.ticket = row->ticket,
+						.kind = kind,
+						.detail = detail},
+			      err);
+}
+
+int tl_session_decide(struct tl_change *change, const struct tl_session_row *row,
+		      const struct tl_session_decision *decision, struct tl_problem *problem,
+		      struct tl_err *err)
+{
+	bool yes = tl_streq(decision->decision, "yes");
+	json_t *detail;
+	int r;
+
+	if (tl_streq(row->decision, decision->decision))
+		return 0; /* the first reply was lost */
+	if (!tl_streq(row->state, "requested"))
+		return tl_problem_set(problem, err, 409, "session-decided",
+				      "the session is %s already", row->state);
+	r = tl_store_exec(change->store,
+			  "UPDATE session SET state = $2, decision = $3, decision_reason = $4, "
+			  "consent = $5, scopes = COALESCE($6, scopes) WHERE id = $1",
+			  TL_ARGS(TL_ARG_TEXT(row->id), TL_ARG_TEXT(yes ? "consented" : "refused"),
+				  TL_ARG_TEXT(decision->decision), TL_ARG_TEXT(decision->reason),
+				  TL_ARG_TEXT(decision->consent), TL_ARG_TEXT(decision->scopes)),
+			  NULL, err);
+	if (r)
+		return r;
+	detail = json_pack("{s:s, s:s?, s:s}", "decision", decision->decision, "reason",
+			   decision->reason, "scopes",
+			   decision->scopes ? decision->scopes : row->scopes);
+	return tell(change, row, "session.decide", "session-decided", detail, err);
+}
+
+int tl_session_call_home(struct tl_change *change, const struct tl_session_row *row,
+			 struct tl_problem *problem, struct tl_err *err)
+{
+	int64_t changed = 0;
+	int r = tl_store_exec(
+		change->store,
+		"UPDATE session SET state = 'open' WHERE id = $1 AND state = 'consented' "
+		"AND expires_ms > $2",
+		TL_ARGS(TL_ARG_TEXT(row->id), TL_ARG_INT(change->now_ms)), &changed, err);
+
+	if (r)
+		return r;
+	if (!changed)
+		return tl_problem_set(problem, err, 409, "session-not-waiting",
+				      "the session is %s: it does not wait for a call home",
+				      row->expires_ms > change->now_ms ? row->state : "expired");
+	return tl_change_tell(change,
+			      &(struct tl_fact){.action = "session.callhome",
+						.object_kind = "session",
+						.object = row->id},
+			      err);
+}
+
+int tl_session_open(struct tl_change *change, const struct tl_session_row *row, struct tl_err *err)
+{
+	int64_t changed = 0;
+	int r = tl_store_exec(change->store,
+			      "UPDATE session SET state = 'open', opened_ms = $2 WHERE id = $1 "
+			      "AND state IN ('consented', 'open') AND opened_ms IS NULL",
+			      TL_ARGS(TL_ARG_TEXT(row->id), TL_ARG_INT(change->now_ms)), &changed,
+			      err);
+
+	if (r || !changed)
+		return r;
+	return tell(change, row, "session.open", "session-opened",
+		    json_pack("{s:s}", "lane", row->lane), err);
+}
+
+/* A recording that the relay made itself (bastion lane). */
+static int note_recording(struct tl_change *change, const struct tl_session_row *row,
+			  struct tl_err *err)
+{
+	char blob[TL_ID_LEN + 5];
+	int r;
+
+	snprintf(blob, sizeof blob, "rec-%s", row->id);
+	r = tl_store_exec(
+		change->store,
+		"UPDATE session SET recording_blob = $2, recording_facts = $3 WHERE id = $1",
+		TL_ARGS(TL_ARG_TEXT(row->id), TL_ARG_TEXT(blob),
+			TL_ARG_TEXT("{\"recorder\":\"relay\"}")),
+		NULL, err);
+	if (r)
+		return r;
+	return tell(change, row, "recording.store", "recording",
+		    json_pack("{s:s}", "recorder", "relay"), err);
+}
+
+int tl_session_end(struct tl_change *change, const struct tl_session_row *row,
+		   const struct tl_session_end *end, struct tl_err *err)
+{
+	bool running = !tl_streq(row->state, "ended") && !tl_streq(row->state, "refused");
+	json_int_t in = (json_int_t)end->bytes_in, out = (json_int_t)end->bytes_out;
+	int r = 0;
+
+	if (end->has_recording && !row->has_recording && (r = note_recording(change, row, err)))
+		return r;
+	if (!running)
+		return 0; /* the other end told it first */
+	r = tl_store_exec(change->store,
+			  "UPDATE session SET state = 'ended', ended_ms = $2, end_reason = $3, "
+			  "bytes_in = $4, bytes_out = $5 WHERE id = $1",
+			  TL_ARGS(TL_ARG_TEXT(row->id), TL_ARG_INT(change->now_ms),
+				  TL_ARG_TEXT(end->reason), TL_ARG_INT(in), TL_ARG_INT(out)),
+			  NULL, err);
+	if (r)
+		return r;
+	return tell(change, row, "session.end", "session-ended",
+		    json_pack("{s:s, s:I, s:I}", "reason", end->reason, "bytes_in", in, "bytes_out",
+			      out),
+		    err);
+}
+
+int tl_session_ask_stop(struct tl_change *change, const struct tl_session_row *row,
+			const char *reason, struct tl_err *err)
+{
+	int r = tl_store_exec(change->store, "UPDATE session SET end_reason = $2 WHERE id = $1",
+			      TL_ARGS(TL_ARG_TEXT(row->id), TL_ARG_TEXT(reason)), NULL, err);
+
+	if (r || (r = tell(change, row, "session.stop", "session-stopped",
+			   json_pack("{s:s}", "reason", reason), err)))
+		return r;
+	return tl_change_push(change, row->host, "stop",
+			      json_pack("{s:s, s:s}", "session", row->id, "reason", reason), err);
+}
+
+/* ---- what the front door tells (desk/session.h) ------------------------------------------------ */
+
+struct told {
+	const char *session;
+	const struct tl_session_end *end; /* NULL: opened */
+};
+
+static int note_told(struct tl_change *change, void *arg, struct tl_err *err)
+{
+	const struct told *told = arg;
+	struct tl_session_row row;
+	int r = tl_session_load(change->store, told->session, &row, err);
+
+	if (r)
+		return r;
+	return told->end ? tl_session_end(change, &row, told->end, err)
+			 : tl_session_open(change, &row, err);
+}
+
+int tl_session_opened(struct tl_desk *desk, struct tl_store *store, const char *session,
+		      struct tl_err *err)
+{
+	struct told told = {.session = session};
+	struct tl_change change;
+
+	tl_change_init_system(&change, store, desk->clock, desk->http, note_told, &told);
+	return tl_change_run(&change, err);
+}
+
+int tl_session_ended(struct tl_desk *desk, struct tl_store *store, const char *session,
+		     const struct tl_session_end *end, struct tl_err *err)
+{
+	struct told told = {.session = session, .end = end};
+	struct tl_change change;
+
+	tl_change_init_system(&change, store, desk->clock, desk->http, note_told, &told);
+	return tl_change_run(&change, err);
+}
+
+/* ---- after a crash ---------------------------------------------------------------------------- */
+
+#define RESTARTED "the relay was restarted and the connection was lost"
+
+static int next_left_open(struct tl_store *store, char session[static TL_ID_LEN + 1],
+			  struct tl_err *err)
+{
+	tl_auto(tl_rows) struct tl_rows *row = NULL;
+	int r = tl_store_row(
+		store,
+		"SELECT id FROM session WHERE state IN ('requested', 'consented', 'open') "
+		"ORDER BY id LIMIT 1",
+		TL_NO_ARGS, &row, err);
+
+	if (r == 0)
+		copy(session, TL_ID_LEN + 1, row, 0);
+	return r;
+}
+
+int tl_desk_recover(struct tl_desk *desk, struct tl_store *store, struct tl_err *err)
+{
+	const struct tl_session_end end = {.reason = RESTARTED};
+	char session[TL_ID_LEN + 1];
+	int r;
+
+	while ((r = next_left_open(store, session, err)) == 0) {
+		if ((r = tl_session_ended(desk, store, session, &end, err)))
+			return r;
+		tl_log_warning("a session that a stop had left open was closed",
+			       TL_S("session", session));
+	}
+	return r == TL_ENOENT ? 0 : r;
+}
