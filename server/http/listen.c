@@ -95,7 +95,7 @@ int tl_listen(const struct tl_http_config *config, unsigned count, int *fds, uns
 	      struct tl_err *err)
 {
 	struct sockaddr_storage address;
-	socklen_t len;
+	socklen_t len = 0;
 	int rc;
 
 	if (config->listen_fd >= 0) {
