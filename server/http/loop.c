@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <towline/log.h>
@@ -319,7 +320,12 @@ int tl_loop_new(struct tl_http *http, int listen_fd, struct tl_loop **ret_loop, 
 static void *loop_main(void *arg)
 {
 	struct tl_loop *loop = arg;
+	sigset_t pipe_only;
 
+	/* OpenSSL writes with write(2): a peer that left must be an error, not a signal. */
+	sigemptyset(&pipe_only);
+	sigaddset(&pipe_only, SIGPIPE);
+	pthread_sigmask(SIG_BLOCK, &pipe_only, NULL);
 	uv_run(&loop->uv, UV_RUN_DEFAULT);
 	return NULL;
 }

@@ -111,6 +111,7 @@ static void pump(struct tl_conn *conn)
 		if (tl_conn_flush(conn) != 1)
 			return;
 		if (conn->ending) {
+			tl_conn_end_stream(conn);
 			tl_conn_linger(conn);
 			return;
 		}

@@ -1,0 +1,345 @@
+/* WebSockets, and the server's deadlines, proxies and end. */
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <towline/str.h>
+
+#include "fixture.h"
+
+#define HOST "Host: localhost\r\n"
+
+static int set_up_with(void **state, void (*change)(struct tl_http_config *config))
+{
+	struct fixture *fixture = calloc(1, sizeof *fixture);
+
+	fixture_init(fixture);
+	if (change)
+		change(&fixture->config);
+	fixture_start(fixture);
+	*state = fixture;
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_with(state, NULL);
+}
+
+static int tear_down(void **state)
+{
+	fixture_end(*state);
+	free(*state);
+	return 0;
+}
+
+/* ---- WebSockets ---- */
+
+#define SOCKET_REQUEST \
+	"GET /socket HTTP/1.1\r\n" HOST "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" \
+	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+
+static void open_socket(struct client *client, struct fixture *fixture)
+{
+	client_open(client, fixture);
+	client_send(client, SOCKET_REQUEST);
+	/* The key and its answer are the example of RFC 6455 §1.3. */
+	assert_true(client_await(client, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
+	assert_true(client_await(client, "\r\n\r\n"));
+	tl_buf_reset(&client->in);
+	fixture_wait(&fixture->opened, 1);
+}
+
+static void send_frame(struct client *client, unsigned char first, const char *text)
+{
+	unsigned char frame[128] = {first, (unsigned char)(0x80 | strlen(text)), 1, 2, 3, 4};
+
+	for (size_t i = 0; text[i]; i++)
+		frame[6 + i] = (unsigned char)text[i] ^ frame[2 + i % 4];
+	client_send_bytes(client, frame, 6 + strlen(text));
+}
+
+static void a_socket_echoes_messages(void **state)
+{
+	struct client client;
+
+	open_socket(&client, *state);
+	send_frame(&client, 0x81, "hello");
+	assert_true(client_await(&client, "\x81\x05hello"));
+	send_frame(&client, 0x01, "two ");
+	send_frame(&client, 0x80, "parts");
+	assert_true(client_await(&client, "\x81\x09two parts"));
+	client_close(&client);
+	fixture_wait(&((struct fixture *)*state)->closed, 1);
+}
+
+static void a_closing_handshake_is_answered(void **state)
+{
+	struct client client;
+
+	open_socket(&client, *state);
+	send_frame(&client, 0x88, "\x03\xe8");
+	assert_true(client_await(&client, "\x88\x02\x03\xe8"));
+	assert_true(client_sees_end(&client));
+	client_close(&client);
+}
+
+static void an_unmasked_frame_ends_the_socket(void **state)
+{
+	struct client client;
+
+	open_socket(&client, *state);
+	client_send_bytes(&client, "\x81\x02hi", 4);
+	assert_true(client_sees_end(&client));
+	client_close(&client);
+}
+
+static void fast_heartbeat(struct tl_http_config *config)
+{
+	config->heartbeat_ms = 100;
+}
+
+static int set_up_fast_heartbeat(void **state)
+{
+	return set_up_with(state, fast_heartbeat);
+}
+
+static void a_silent_socket_is_pinged_then_closed(void **state)
+{
+	struct client client;
+
+	open_socket(&client, *state);
+	assert_true(client_await(&client, "\x89"));
+	assert_true(client_sees_end(&client));
+	fixture_wait(&((struct fixture *)*state)->closed, 1);
+	client_close(&client);
+}
+
+static void without_its_headers_a_socket_is_426(void **state)
+{
+	struct client client;
+
+	client_open(&client, *state);
+	assert_int_equal(client_ask(&client, "GET /socket HTTP/1.1\r\n" HOST "\r\n", NULL), 426);
+	client_close(&client);
+}
+
+/* ---- deadlines ---- */
+
+static void short_deadlines(struct tl_http_config *config)
+{
+	config->header_timeout_ms = 150;
+	config->keepalive_timeout_ms = 150;
+	config->body_idle_timeout_ms = 150;
+	config->write_timeout_ms = 150;
+}
+
+static int set_up_short_deadlines(void **state)
+{
+	return set_up_with(state, short_deadlines);
+}
+
+/* One byte at a time does not extend the deadline of a header. */
+static void a_slow_header_is_408(void **state)
+{
+	static const char request[] = "GET /hello HTTP/1.1\r\nHost: localhost\r\nX-Slow: aaaaaaaaaaaa";
+	struct client client;
+	struct pollfd entry = {.events = POLLIN};
+
+	client_open(&client, *state);
+	entry.fd = client.fd;
+	for (size_t i = 0; i < sizeof request - 1; i++) {
+		client_send_bytes(&client, request + i, 1);
+		if (poll(&entry, 1, 20) > 0 && client_read(&client) > 0 && client.in.len > 0)
+			break;
+	}
+	assert_int_equal(client_reply(&client, NULL), 408);
+	assert_true(client_sees_end(&client));
+	client_close(&client);
+}
+
+static void a_handshake_that_never_comes_ends(void **state)
+{
+	int fd = client_connect_tcp(*state);
+	char byte;
+
+	assert_true(recv(fd, &byte, 1, 0) <= 0);
+	close(fd);
+}
+
+static void an_idle_connection_ends(void **state)
+{
+	struct client client;
+
+	client_open(&client, *state);
+	assert_int_equal(client_ask(&client, "GET /hello HTTP/1.1\r\n" HOST "\r\n", NULL), 200);
+	assert_true(client_sees_end(&client));
+	client_close(&client);
+}
+
+static void a_body_that_stops_coming_is_408(void **state)
+{
+	struct client client;
+
+	client_open(&client, *state);
+	client_send(&client, "POST /echo HTTP/1.1\r\n" HOST
+			     "Content-Type: application/json\r\nContent-Length: 10\r\n\r\n{");
+	assert_int_equal(client_reply(&client, NULL), 408);
+	client_close(&client);
+}
+
+static void an_upload_that_stops_coming_is_broken(void **state)
+{
+	struct fixture *fixture = *state;
+	struct client client;
+
+	client_open(&client, fixture);
+	client_send(&client, "PUT /upload HTTP/1.1\r\n" HOST "Content-Length: 10\r\n\r\n");
+	fixture_wait(&fixture->uploads_broken, 1);
+	client_close(&client);
+}
+
+static void a_reader_that_stops_reading_is_dropped(void **state)
+{
+	const int small = 4096;
+	struct client client;
+	int fd = client_connect_tcp(*state);
+	struct pollfd entry = {.fd = fd, .events = POLLRDHUP};
+
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+	client_open_on(&client, fd);
+	client_send(&client, "GET /file HTTP/1.1\r\n" HOST "\r\n");
+	assert_int_equal(poll(&entry, 1, 10000), 1);
+	client_close(&client);
+}
+
+/* ---- proxies ---- */
+
+static void trust_loopback(struct tl_http_config *config)
+{
+	static const char *const trusted[] = {"127.0.0.0/8", NULL};
+
+	config->trusted_proxies = trusted;
+}
+
+static int set_up_trusting(void **state)
+{
+	return set_up_with(state, trust_loopback);
+}
+
+#define WHOAMI "GET /whoami HTTP/1.1\r\n" HOST "Authorization: Bearer engineer\r\n"
+
+static void a_trusted_proxy_names_its_client(void **state)
+{
+	tl_auto(tl_buf) struct tl_buf body = TL_BUF_INIT(4096);
+	struct client client;
+	int fd = client_connect_tcp(*state);
+	static const char header[] = "PROXY TCP4 203.0.113.7 10.0.0.1 4711 443\r\n";
+
+	assert_int_equal(send(fd, header, sizeof header - 1, 0), sizeof header - 1);
+	client_open_on(&client, fd);
+	assert_int_equal(client_ask(&client, WHOAMI "\r\n", &body), 200);
+	assert_non_null(strstr(tl_buf_str(&body), "203.0.113.7"));
+	client_close(&client);
+	client_open(&client, *state);
+	assert_int_equal(client_ask(&client, WHOAMI "X-Forwarded-For: 198.51.100.1, 203.0.113.9\r\n\r\n",
+				    &body),
+			 200);
+	assert_non_null(strstr(tl_buf_str(&body), "203.0.113.9"));
+	client_close(&client);
+}
+
+static void anybody_else_is_not_believed(void **state)
+{
+	tl_auto(tl_buf) struct tl_buf body = TL_BUF_INIT(4096);
+	struct client client;
+
+	client_open(&client, *state);
+	assert_int_equal(client_ask(&client, WHOAMI "X-Forwarded-For: 203.0.113.9\r\n\r\n", &body), 200);
+	assert_non_null(strstr(tl_buf_str(&body), "127.0.0.1"));
+	client_close(&client);
+}
+
+/* ---- the end ---- */
+
+static void *stop(void *arg)
+{
+	struct fixture *fixture = arg;
+
+	tl_http_stop(fixture->http, 10000);
+	return NULL;
+}
+
+static void a_running_call_ends_before_the_server(void **state)
+{
+	struct fixture *fixture = *state;
+	struct client idle, stream, upload;
+	pthread_t thread;
+
+	client_open(&idle, fixture);
+	assert_int_equal(client_ask(&idle, "GET /hello HTTP/1.1\r\n" HOST "\r\n", NULL), 200);
+	client_open(&stream, fixture);
+	client_send(&stream, "GET /events/a HTTP/1.1\r\n" HOST "\r\n");
+	assert_true(client_await(&stream, "data: one"));
+	client_open(&upload, fixture);
+	client_send(&upload, "PUT /upload HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n");
+	client_send_bytes(&upload, "", 1);
+	fixture_wait(&fixture->upload_bytes, 1);
+	assert_int_equal(pthread_create(&thread, NULL, stop, fixture), 0);
+	assert_true(client_sees_end(&idle));
+	assert_true(client_await(&stream, "retry: 2000\nevent: retry\ndata: {\"after_ms\":2000}\n\n"));
+	assert_true(client_await(&stream, "\r\n0\r\n\r\n"));
+	client_close(&idle);
+	client_close(&stream);
+	client_send_bytes(&upload, "\1", 1);
+	assert_true(client_await(&upload, "Connection: close\r\n"));
+	assert_int_equal(client_reply(&upload, NULL), 201);
+	client_close(&upload);
+	pthread_join(thread, NULL);
+	assert_int_equal(fixture->uploads_ended, 1);
+}
+
+static void what_does_not_end_is_broken_off(void **state)
+{
+	struct fixture *fixture = *state;
+	struct client upload;
+
+	client_open(&upload, fixture);
+	client_send(&upload, "PUT /upload HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\n");
+	client_send_bytes(&upload, "", 1);
+	fixture_wait(&fixture->upload_bytes, 1);
+	tl_http_stop(fixture->http, 50);
+	assert_int_equal(fixture->uploads_broken, 1);
+	client_close(&upload);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST_WITH(name, up) cmocka_unit_test_setup_teardown(name, up, tear_down)
+		TEST_WITH(a_socket_echoes_messages, set_up),
+		TEST_WITH(a_closing_handshake_is_answered, set_up),
+		TEST_WITH(an_unmasked_frame_ends_the_socket, set_up),
+		TEST_WITH(a_silent_socket_is_pinged_then_closed, set_up_fast_heartbeat),
+		TEST_WITH(without_its_headers_a_socket_is_426, set_up),
+		TEST_WITH(a_slow_header_is_408, set_up_short_deadlines),
+		TEST_WITH(a_handshake_that_never_comes_ends, set_up_short_deadlines),
+		TEST_WITH(an_idle_connection_ends, set_up_short_deadlines),
+		TEST_WITH(a_body_that_stops_coming_is_408, set_up_short_deadlines),
+		TEST_WITH(an_upload_that_stops_coming_is_broken, set_up_short_deadlines),
+		TEST_WITH(a_reader_that_stops_reading_is_dropped, set_up_short_deadlines),
+		TEST_WITH(a_trusted_proxy_names_its_client, set_up_trusting),
+		TEST_WITH(anybody_else_is_not_believed, set_up),
+		TEST_WITH(a_running_call_ends_before_the_server, set_up),
+		TEST_WITH(what_does_not_end_is_broken_off, set_up),
+#undef TEST_WITH
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
