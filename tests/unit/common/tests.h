@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <cmocka.h>
 #include <towline/attr.h>
 #include <towline/err.h>
+#include <cmocka.h>
 
 /* The sentence holds these words. */
 #define assert_says(err_pointer, words) \
