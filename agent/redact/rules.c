@@ -43,15 +43,15 @@ const struct tl_redact_rule tl_redact_builtin[] = {
 	{"private-key", "private", "-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
 	 "-----END"},
 	{"authorization", "authorization",
-	 "authorization\\\\*[\"']?\\s{0,8}[:=]\\s{0,8}(?|\\\\*[\"']" NOT_DONE
+	 "authorization\\\\*[\"']?\\s{0,8}[:=]\\s{0,8}+(?|\\\\*[\"']" NOT_DONE
 	 "([^\"'\\\\]+)|" NOT_DONE "(digest\\s[^\\r\\n]+)|" NOT_DONE "([^\\r\\n\"'\\\\]+))"},
-	{"bearer", "bearer", "\\bbearer\\s{1,8}" NOT_DONE "([a-z0-9._~+/=-]{12,})"},
+	{"bearer", "bearer", "\\bbearer\\s{1,8}+" NOT_DONE "([a-z0-9._~+/=-]{12,})"},
 	{"basic", "basic", "\\bbasic\\s{1,4}(?=[a-z+/]*[0-9=])([a-z0-9+/]{12,}={0,2})"},
 	{"url-password", "://",
 	 "://[^\\s/?#:@\"'<>\\\\]{0,256}:" NOT_DONE "([^\\s/\"'<>]{1,512})@"},
 	{"url-token", "://", "://([a-z0-9_-]{20,512})@"},
 	{"cookie", "cookie",
-	 "cookie2?\\\\*[\"']?\\s{0,8}[:=]\\s{0,8}(?|\\\\*[\"']" NOT_DONE "([^\"'\\\\]+)|" NOT_DONE
+	 "cookie2?\\\\*[\"']?\\s{0,8}[:=]\\s{0,8}+(?|\\\\*[\"']" NOT_DONE "([^\"'\\\\]+)|" NOT_DONE
 	 "([^\\r\\n\"'\\\\]+))"},
 	{"assignment-line", WORD_KEYS,
 	 "^[ \\t]{0,64}(?:export[ \\t]{1,8})?[\\w.-]{0,80}?" WORDS
@@ -81,7 +81,7 @@ const struct tl_redact_rule tl_redact_builtin[] = {
 	 "\\bredis-cli[\\s\\x00](?:|[^\\r\\n]{0,512}?[\\s\\x00])-a[\\s\\x00]{1,2}" NOT_DONE
 	 "[\"']?([^\\s\\x00\"']+)"},
 	{"netrc", "machine login",
-	 "\\blogin\\s{1,8}[^\\s]{1,128}\\s{1,8}password\\s{1,8}" NOT_DONE "(\\S+)"},
+	 "\\blogin\\s{1,8}[^\\s]{1,128}\\s{1,8}password\\s{1,8}+" NOT_DONE "(\\S+)"},
 	{"password-hash",
 	 "$1$ $2a$ $2b$ $2x$ $2y$ $5$ $6$ $7$ $y$ $gy$ $apr1$ $argon2 $pbkdf2 $scrypt",
 	 "(\\$(?:1|2[abxy]|5|6|7|g?y|apr1|argon2i?d?|pbkdf2[a-z0-9-]{0,16}|scrypt)\\$"
@@ -123,6 +123,6 @@ const struct tl_redact_rule tl_redact_builtin[] = {
 	{"database-dsn", "@tcp( @unix( jdbc:oracle",
 	 "(?|[^\\s:@\"'/]{1,64}:" NOT_DONE "([^\\s\"']{1,256})@(?:tcp|unix)\\("
 	 "|jdbc:oracle:[a-z]{2,8}:[^/\\s]{1,64}/" NOT_DONE "([^@\\s]{1,256})@)"},
-	{"snmp-community", "community", "\\br[ow]community6?\\s{1,8}" NOT_DONE "(\\S+)"},
+	{"snmp-community", "community", "\\br[ow]community6?\\s{1,8}+" NOT_DONE "(\\S+)"},
 };
 const size_t tl_redact_builtin_count = TL_ARRAY_LEN(tl_redact_builtin);

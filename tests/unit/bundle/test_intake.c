@@ -1,0 +1,104 @@
+#include <setjmp.h>
+#include <spawn.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <cmocka.h>
+
+#include <towline/json.h>
+
+#include "forge.h"
+
+/* Runs the program on what `in` reads; gives its exit status and the object that it printed. */
+static int run_intake(int in, json_t **ret_json)
+{
+	static char program[] = INTAKE_PROGRAM;
+	char *const argv[] = {program, NULL};
+	tl_fd int out = memfd_create("out", MFD_CLOEXEC);
+	static char text[1024 * 1024];
+	posix_spawn_file_actions_t actions;
+	ssize_t len;
+	int status;
+	pid_t pid;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_adddup2(&actions, in, 0);
+	posix_spawn_file_actions_adddup2(&actions, out, 1);
+	assert_int_equal(posix_spawn(&pid, program, &actions, NULL, argv, NULL), 0);
+	posix_spawn_file_actions_destroy(&actions);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	len = pread(out, text, sizeof text, 0);
+	assert_true(len > 0 && text[len - 1] == '\n');
+	assert_int_equal(tl_json_parse(text, (size_t)len, ret_json, NULL), 0);
+	return WEXITSTATUS(status);
+}
+
+static void sound_bundle_is_described(void **state TL_UNUSED)
+{
+	tl_fd int fd = forge_finish(forge_sound());
+	tl_json *json = NULL;
+
+	assert_int_equal(run_intake(fd, &json), 0);
+	assert_true(json_is_true(json_object_get(json, "ok")));
+	assert_string_equal(json_string_value(json_object_get(json, "bundle")), FORGE_ID);
+	assert_int_equal(json_integer_value(json_object_get(json, "members")), 5);
+	assert_int_equal(json_array_size(json_object_get(json, "files")), 4);
+	assert_int_equal(json_array_size(json_object_get(json, "errors")), 1);
+	assert_true(json_is_object(json_object_get(json, "manifest")));
+	assert_true(json_is_object(json_object_get(json, "redaction")));
+}
+
+static void hostile_bundle_is_refused_with_a_sentence(void **state TL_UNUSED)
+{
+	struct forge *forge = forge_new();
+	tl_fd int fd = -1;
+	tl_json *json = NULL;
+
+	forge_manifest(forge);
+	forge_file(forge, FORGE_ID "/../x", "x", 1, false);
+	fd = forge_finish(forge);
+	assert_int_equal(run_intake(fd, &json), tl_err_exit_status(TL_EINVAL));
+	assert_true(json_is_false(json_object_get(json, "ok")));
+	assert_string_equal(json_string_value(json_object_get(json, "code")), "EINVAL");
+	assert_non_null(strstr(json_string_value(json_object_get(json, "text")), "unsafe path"));
+}
+
+static void bomb_is_refused_with_its_own_code(void **state TL_UNUSED)
+{
+	struct forge *forge = forge_new();
+	size_t len = 48 * 1024 * 1024;
+	char *zeros = calloc(1, len);
+	tl_fd int fd = -1;
+	tl_json *json = NULL;
+
+	forge_manifest(forge);
+	forge_file(forge, FORGE_ID "/zeros", zeros, len, false);
+	free(zeros);
+	fd = forge_finish(forge);
+	assert_int_equal(run_intake(fd, &json), tl_err_exit_status(TL_ETOOBIG));
+	assert_string_equal(json_string_value(json_object_get(json, "code")), "ETOOBIG");
+}
+
+static void empty_input_is_refused(void **state TL_UNUSED)
+{
+	tl_fd int fd = forge_fd("", 0);
+	tl_json *json = NULL;
+
+	assert_int_equal(run_intake(fd, &json), tl_err_exit_status(TL_EINVAL));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sound_bundle_is_described),
+		cmocka_unit_test(hostile_bundle_is_refused_with_a_sentence),
+		cmocka_unit_test(bomb_is_refused_with_its_own_code),
+		cmocka_unit_test(empty_input_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
