@@ -1,6 +1,6 @@
+#include "scratch.h"
 #include "tests.h"
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <towline/crypto.h>
 #include <towline/str.h>
@@ -219,45 +219,23 @@ static void something_else_is_no_key(void **state)
 	assert_says(&err, "not an unencrypted Ed25519");
 }
 
-static int make_dir(void **state)
-{
-	const char *tmp = getenv("TMPDIR");
-	char *dir;
-
-	if (asprintf(&dir, "%s/towline-crypto-XXXXXX", tmp ? tmp : "/tmp") < 0)
-		return -1;
-	*state = mkdtemp(dir);
-	return *state ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *st TL_UNUSED, int type TL_UNUSED,
-		      struct FTW *ftw TL_UNUSED)
-{
-	return remove(path);
-}
-
-static int remove_dir(void **state)
-{
-	int outcome = nftw(*state, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-
-	free(*state);
-	return outcome;
-}
-
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sha256_agrees_with_fips_180),
 		cmocka_unit_test(a_running_hash_can_be_peeked_at_and_reused),
 		cmocka_unit_test(random_bytes_differ),
-		cmocka_unit_test_setup_teardown(ed25519_agrees_with_rfc_8032, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(ed25519_agrees_with_rfc_8032, scratch_set_up,
+						scratch_tear_down),
 		cmocka_unit_test(a_public_key_cannot_sign),
 		cmocka_unit_test(the_key_id_is_the_rfc_7638_thumbprint),
 		cmocka_unit_test(the_ssh_line_is_what_openssh_writes),
-		cmocka_unit_test_setup_teardown(a_saved_key_comes_back, make_dir, remove_dir),
-		cmocka_unit_test_setup_teardown(a_key_that_others_can_read_is_refused, make_dir,
-						remove_dir),
-		cmocka_unit_test_setup_teardown(something_else_is_no_key, make_dir, remove_dir),
+		cmocka_unit_test_setup_teardown(a_saved_key_comes_back, scratch_set_up,
+						scratch_tear_down),
+		cmocka_unit_test_setup_teardown(a_key_that_others_can_read_is_refused,
+						scratch_set_up, scratch_tear_down),
+		cmocka_unit_test_setup_teardown(something_else_is_no_key, scratch_set_up,
+						scratch_tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
