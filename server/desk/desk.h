@@ -25,14 +25,14 @@ struct tl_desk {
 	char *ca_pem;				   /* owned */
 	char ca_sha256[TL_SHA256_HEX];		   /* of the certificate's DER */
 	char *ssh_host_key;			   /* owned; one line */
-	unsigned ssh_port;
+	_Atomic unsigned ssh_port; /* 0 until the front door is open */
 	struct tl_key *authority; /* signs grants */
 	struct tl_key *token_key; /* signs access tokens */
 	const struct tl_clock *clock;
 	struct tl_blobs *blobs;
 	struct tl_broker *broker;
 	struct tl_throttle *throttle;
-	struct tl_http *http; /* not owned */
+	_Atomic(struct tl_http *) http; /* not owned; set once it runs */
 	uint64_t max_bundle_bytes, max_recording_bytes;
 	int64_t grant_life_ms, session_max_s;
 	char *intake_program; /* owned; path of towline-intake */

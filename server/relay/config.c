@@ -1,0 +1,122 @@
+#include "relay/config.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <towline/grant.h>
+#include <towline/id.h>
+
+static const char *const log_formats[] = {"auto", "text", "json", "journal", NULL};
+static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
+
+#define AT(field) offsetof(struct tl_relay_config, field)
+
+static const struct tl_conf_key keys[] = {
+	{"blobs", TL_CONF_PATH, AT(blobs), "blobs", 0, 0, NULL,
+	 "Directory of bundles and recordings."},
+	{"connections", TL_CONF_INT, AT(connections), "20000", 16, 1000000, NULL,
+	 "Connections served at once; beyond it new ones wait."},
+	{"drain", TL_CONF_DURATION, AT(drain_ms), "10s", 0, 600000, NULL,
+	 "How long a stopping relay lets running requests end."},
+	{"id", TL_CONF_TEXT, AT(id), NULL, 0, TL_ID_LEN, NULL,
+	 "The relay's identifier, made by init. Endpoints pin it: never change it."},
+	{"keys.authority", TL_CONF_PATH, AT(authority_key), "authority.key", 0, 0, NULL,
+	 "Private key of the session authority, which signs grants. Endpoints pin its public "
+	 "half."},
+	{"keys.ssh_host", TL_CONF_PATH, AT(ssh_host_key), "ssh_host.key", 0, 0, NULL,
+	 "Private host key of the SSH front door."},
+	{"keys.token", TL_CONF_PATH, AT(token_key), "token.key", 0, 0, NULL,
+	 "Private key that signs the access tokens of endpoints."},
+	{"limits.bundle", TL_CONF_SIZE, AT(max_bundle_bytes), "2G", 1024, INT64_MAX, NULL,
+	 "Largest bundle taken."},
+	{"limits.grant_life", TL_CONF_DURATION, AT(grant_life_ms), "5m", 10000,
+	 TL_GRANT_LIFE_MAX_MS, NULL,
+	 "Time from an engineer's request until the session must have begun."},
+	{"limits.recording", TL_CONF_SIZE, AT(max_recording_bytes), "1G", 1024, INT64_MAX, NULL,
+	 "Largest session recording taken from an endpoint."},
+	{"limits.session", TL_CONF_DURATION, AT(session_max_ms), "4h", 60000,
+	 (int64_t)TL_GRANT_SESSION_MAX_S * 1000, NULL, "Longest session."},
+	{"listen", TL_CONF_TEXT, AT(listen), "[::]:8443", 0, 280, NULL,
+	 "ADDRESS:PORT of HTTPS. Port 0 takes a free one, see run.json."},
+	{"log.format", TL_CONF_CHOICE, AT(log_format), "auto", 0, 0, log_formats,
+	 "How log entries are written; auto uses the journal when started by systemd."},
+	{"log.level", TL_CONF_CHOICE, AT(log_level), "info", 0, 0, log_levels,
+	 "The least important entries that are written."},
+	{"loops", TL_CONF_INT, AT(loops), "0", 0, 64, NULL, "Event loops; 0: by processors."},
+	{"name", TL_CONF_TEXT, AT(name), "Towline", 0, 128, NULL,
+	 "The relay's name, as people know it."},
+	{"public_url", TL_CONF_TEXT, AT(public_url), "", 0, 512, NULL,
+	 "URL by which endpoints reach the relay; written into enrolment tokens."},
+	{"ssh_listen", TL_CONF_TEXT, AT(ssh_listen), "[::]:8022", 0, 280, NULL,
+	 "ADDRESS:PORT of the engineers' SSH front door."},
+	{"store", TL_CONF_TEXT, AT(store), "sqlite:relay.db", 0, 1024, NULL,
+	 "Database: sqlite:PATH or postgresql://…"},
+	{"tls.ca", TL_CONF_PATH, AT(ca), "ca.pem", 0, 0, NULL,
+	 "PEM of the root that endpoints shall pin."},
+	{"tls.certificate", TL_CONF_PATH, AT(certificate), "server.pem", 0, 0, NULL,
+	 "PEM chain of the server certificate; read again on SIGHUP."},
+	{"tls.key", TL_CONF_PATH, AT(certificate_key), "server.key", 0, 0, NULL,
+	 "PEM private key of the server certificate."},
+	{"trusted_proxies", TL_CONF_LIST, AT(trusted_proxies), "", 0, 64, NULL,
+	 "Addresses or CIDR ranges whose X-Forwarded-For is believed."},
+	{"workers", TL_CONF_INT, AT(workers), "0", 0, 256, NULL,
+	 "Worker threads, each with its own store connection; 0: by processors."},
+};
+
+const struct tl_conf_schema tl_relay_schema = {
+	.name = "relay.yaml",
+	.intro = "Configuration of towline-relay. Relative paths are relative to this file's "
+		 "directory.",
+	.keys = keys,
+	.key_count = TL_ARRAY_LEN(keys),
+	.struct_size = sizeof(struct tl_relay_config),
+};
+
+/* "sqlite:relay.db" means the file beside relay.yaml, wherever the relay was started. */
+static int resolve_store(struct tl_relay_config *config, struct tl_err *err)
+{
+	char *url;
+
+	if (!tl_str_starts(config->store, "sqlite:") || config->store[7] == '/')
+		return 0;
+	if (asprintf(&url, "sqlite:%s/%s", config->dir, config->store + 7) < 0)
+		return tl_err_set(err, TL_ENOMEM, "out of memory");
+	free(config->store);
+	config->store = url;
+	return 0;
+}
+
+static int set_dir(struct tl_relay_config *config, const char *path, struct tl_err *err)
+{
+	tl_free char *full = realpath(path, NULL);
+
+	if (!full)
+		return tl_err_set(err, TL_ENOENT, "cannot find %s", path);
+	config->dir = strdup(dirname(full));
+	return config->dir ? 0 : tl_err_set(err, TL_ENOMEM, "out of memory");
+}
+
+int tl_relay_config_load(const char *path, struct tl_relay_config *ret_config, struct tl_err *err)
+{
+	int r;
+
+	if (!path)
+		path = TL_RELAY_CONFIG_PATH;
+	if ((r = tl_conf_load(&tl_relay_schema, path, ret_config, err)) ||
+	    (r = set_dir(ret_config, path, err)))
+		return r;
+	if (!tl_id_is_valid(ret_config->id))
+		return tl_err_set(err, TL_ECONFIG, "%s: id is not an identifier made by init",
+				  path);
+	if (*ret_config->public_url && !tl_str_starts(ret_config->public_url, "https://"))
+		return tl_err_set(err, TL_ECONFIG, "%s: public_url must start with https://", path);
+	return resolve_store(ret_config, err);
+}
+
+void tl_relay_config_clear(struct tl_relay_config *config)
+{
+	free(config->dir);
+	config->dir = NULL;
+	tl_conf_clear(&tl_relay_schema, config);
+}

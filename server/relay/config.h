@@ -1,0 +1,33 @@
+/* relay.yaml: the relay's configuration. docs/man/relay.yaml.5 is made from its table. */
+#ifndef TOWLINE_RELAY_CONFIG_H
+#define TOWLINE_RELAY_CONFIG_H
+
+#include <stdint.h>
+#include <towline/conf.h>
+
+#define TL_RELAY_CONFIG_PATH "/etc/towline/relay.yaml"
+
+struct tl_relay_config {
+	char *id, *name, *public_url;
+	char *listen, *ssh_listen;
+	char *certificate, *certificate_key, *ca;
+	char *authority_key, *token_key, *ssh_host_key;
+	char *store, *blobs;
+	int log_format, log_level; /* indices of choices */
+	uint64_t max_bundle_bytes, max_recording_bytes;
+	int64_t grant_life_ms, session_max_ms, drain_ms;
+	int64_t connections, loops, workers;
+	struct tl_strv trusted_proxies;
+	char *dir; /* the file's directory: where run.json goes; set by the loader */
+};
+
+extern const struct tl_conf_schema tl_relay_schema;
+
+/* Loads `path` (NULL: TL_RELAY_CONFIG_PATH) and checks what the table alone cannot. Clear it after
+ * failure too. */
+TL_MUST_CHECK int tl_relay_config_load(const char *path, struct tl_relay_config *ret_config,
+				       struct tl_err *err);
+void tl_relay_config_clear(struct tl_relay_config *config);
+TL_DEFINE_AUTO(tl_relay_config, tl_relay_config_clear);
+
+#endif

@@ -1,0 +1,99 @@
+#include "relay/relay.h"
+
+static const struct tl_cli_option program_options[] = {
+	{'c', "config", "FILE", "configuration file (default: " TL_RELAY_CONFIG_PATH ")"},
+	{0},
+};
+
+static const struct tl_cli_option init_options[] = {
+	{0, "name", "NAME", "the relay's name, as people know it"},
+	{0, "listen", "ADDRESS:PORT", "where HTTPS listens; port 0 takes a free one"},
+	{0, "ssh-listen", "ADDRESS:PORT", "where the SSH front door listens"},
+	{0, "store", "URL", "sqlite:PATH (default: relay.db in DIR) or postgresql://…"},
+	{0, "public-url", "URL", "how endpoints reach the relay"},
+	{0, "host", "NAME,…", "further names and addresses for the server certificate"},
+	{0},
+};
+
+static const struct tl_cli_option serve_options[] = {
+	{0, "check-config", NULL, "check the configuration and leave"},
+	{0},
+};
+
+static const struct tl_cli_option user_options[] = {
+	{0, "name", "NAME", "as people know the user (default: the login)"},
+	{0, "role", "ROLE,…", "requester, engineer (default), supervisor, auditor, admin"},
+	{0, "ssh-key", "FILE", "public key to register"},
+	{0},
+};
+
+static const struct tl_cli_option token_options[] = {
+	{0, "user", "LOGIN", "whose token"},
+	{0, "name", "NAME", "what it is for"},
+	{0, "expires", "DURATION", "how long it lives: 8h, 30d (default: until revoked)"},
+	{0},
+};
+
+static const struct tl_cli_option enrol_options[] = {
+	{0, "expires", "DURATION", "how long it may be used (default: 15m, at most 7d)"},
+	{0, "url", "URL", "the relay's URL (default: public_url, else localhost)"},
+	{0},
+};
+
+static const struct tl_cli_command commands[] = {
+	{"audit export", NULL, 0, 0, "print the audit trail as JSON lines", NULL, NULL,
+	 tl_relay_audit_export},
+	{"audit verify", NULL, 0, 0, "recompute the audit trail's hash chain", NULL, NULL,
+	 tl_relay_audit_verify},
+	{"check-config", NULL, 0, 0, "check the configuration and the files it names", NULL, NULL,
+	 tl_relay_check_config},
+	{"enrol-token create", NULL, 0, 0, "print a one-time token for enrolling a host",
+	 "Give the token to whoever runs `towline-agent enroll TOKEN` on the host. It is printed "
+	 "once: "
+	 "the relay keeps only its hash.",
+	 enrol_options, tl_relay_enrol_token_create},
+	{"host list", NULL, 0, 0, "list the enrolled hosts", NULL, NULL, tl_relay_host_list},
+	{"host revoke", "HOST", 1, 1, "take a host's rights away for good", NULL, NULL,
+	 tl_relay_host_revoke},
+	{"init", "DIR", 1, 1, "make a new relay in a directory",
+	 "Makes a certificate authority and a server certificate for localhost and --host, the "
+	 "session "
+	 "authority's key, the store and relay.yaml. Refuses a directory that holds a relay.",
+	 init_options, tl_relay_init},
+	{"migrate", NULL, 0, 0, "bring the store's schema to this version", NULL, NULL,
+	 tl_relay_migrate},
+	{"openapi", NULL, 0, 0, "print the API's OpenAPI description", NULL, NULL,
+	 tl_relay_openapi},
+	{"serve", NULL, 0, 0, "run the relay",
+	 "Writes the ports into run.json beside the configuration. SIGHUP reads the certificate "
+	 "again, "
+	 "SIGTERM ends the relay when running requests have ended. Takes sockets from systemd.",
+	 serve_options, tl_relay_serve},
+	{"token create", NULL, 0, 0, "print a new API token",
+	 "The token is printed once: the relay keeps only its hash.", token_options,
+	 tl_relay_token_create},
+	{"user add", "LOGIN", 1, 1, "add a user", NULL, user_options, tl_relay_user_add},
+	{"user disable", "LOGIN", 1, 1, "lock a user out", NULL, NULL, tl_relay_user_disable},
+	{"user key add", "LOGIN FILE", 2, 2, "register a user's SSH public key", NULL, NULL,
+	 tl_relay_user_key_add},
+	{"user list", NULL, 0, 0, "list the users with roles and keys", NULL, NULL,
+	 tl_relay_user_list},
+};
+
+const struct tl_cli_program tl_relay_program = {
+	.name = "towline-relay",
+	.summary = "the relay that ties agents, tickets and engineers together",
+	.help = "A new relay:\n\n"
+		"    towline-relay init /var/lib/towline-relay --public-url "
+		"https://relay.example:8443 "
+		"--host relay.example\n"
+		"    towline-relay -c /var/lib/towline-relay/relay.yaml serve",
+	.options = program_options,
+	.commands = commands,
+	.command_count = TL_ARRAY_LEN(commands),
+};
+
+int main(int argc, char **argv)
+{
+	return tl_cli_main(&tl_relay_program, argc, argv);
+}
