@@ -298,3 +298,11 @@ void tl_conn_close(struct tl_conn *conn)
 	if (!conn->busy && conn->call && conn->call->begun)
 		settle(conn);
 }
+
+void tl_conn_abort(struct tl_conn *conn)
+{
+	const struct linger none = {.l_onoff = 1, .l_linger = 0};
+
+	setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &none, sizeof none);
+	tl_conn_close(conn);
+}

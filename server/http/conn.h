@@ -82,6 +82,8 @@ void tl_conn_progress(struct tl_conn *conn);
 void tl_conn_wait(struct tl_conn *conn, int events);
 /* Ends the connection at once. */
 void tl_conn_close(struct tl_conn *conn);
+/* As tl_conn_close, for a peer that doesn't read: the kernel drops what it holds for it. */
+void tl_conn_abort(struct tl_conn *conn);
 
 /* Reads TLS bytes. As tl_tls_read; waits for the socket when it must, closes when it failed (then the
  * result is TL_TLS_FAILED and `conn` is dead). */

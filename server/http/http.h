@@ -60,7 +60,7 @@ struct tl_http_route {
 	const char *method;
 	/* "/v1/tickets/:id"; a last "*name" segment takes the rest. Sorted by pattern, then method. */
 	const char *pattern;
-	unsigned roles;	  /* who may: any of these bits */
+	unsigned roles; /* who may: any of these bits */
 	enum tl_http_body body;
 	uint64_t max_body;
 	/* Must reply (reply, problem, stream, file, upgrade, websocket) exactly once. */

@@ -112,7 +112,7 @@ void tl_conn_on_reply(struct tl_conn *conn, enum tl_conn_event event)
 		if (conn->busy)
 			tl_conn_progress(conn);
 		else
-			tl_conn_close(conn);
+			tl_conn_abort(conn);
 		break;
 	default:
 		break;

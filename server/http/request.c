@@ -110,6 +110,17 @@ static const char *find_bad_line(const char *block, size_t len)
 	return NULL;
 }
 
+/* Exactly two blanks: llhttp takes more of them. */
+static bool is_request_line(const char *block, size_t len)
+{
+	const char *end = memchr(block, '\r', len);
+	size_t blanks = 0;
+
+	for (const char *at = block; end && at < end; at++)
+		blanks += *at == ' ';
+	return blanks == 2;
+}
+
 static int refuse(const char **ret_reason, int status, const char *reason)
 {
 	*ret_reason = reason;
@@ -286,6 +297,8 @@ int tl_request_parse(struct tl_request *request, const char *block, size_t len,
 	const char *reason = find_bad_line(block, len);
 
 	memset(request, 0, sizeof *request);
+	if (!reason && !is_request_line(block, len))
+		reason = "the request line is not METHOD TARGET VERSION";
 	if (reason)
 		return refuse(ret_reason, 400, reason);
 	llhttp_init(&request->parser, HTTP_REQUEST, &header_settings);

@@ -116,7 +116,7 @@ static void pump(struct tl_conn *conn)
 			return;
 		}
 		if (!take_events(conn)) {
-			tl_conn_close(conn);
+			tl_conn_abort(conn);
 			return;
 		}
 		if (conn->out.len == 0) {
@@ -163,7 +163,7 @@ static void on_ready(struct tl_conn *conn)
 static void on_timeout(struct tl_conn *conn)
 {
 	if (conn->blocked) {
-		tl_conn_close(conn);
+		tl_conn_abort(conn);
 		return;
 	}
 	if (conn->expires_ms && tl_loop_now(conn->loop) >= conn->expires_ms)

@@ -8,8 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <towline/str.h>
+#include <cmocka.h>
 
 #include "fixture.h"
 
@@ -42,7 +42,8 @@ static int tear_down(void **state)
 /* ---- WebSockets ---- */
 
 #define SOCKET_REQUEST \
-	"GET /socket HTTP/1.1\r\n" HOST "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" \
+	"GET /socket HTTP/1.1\r\n" HOST \
+	"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" \
 	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 
 static void open_socket(struct client *client, struct fixture *fixture)
@@ -148,7 +149,8 @@ static int set_up_short_deadlines(void **state)
 /* One byte at a time does not extend the deadline of a header. */
 static void a_slow_header_is_408(void **state)
 {
-	static const char request[] = "GET /hello HTTP/1.1\r\nHost: localhost\r\nX-Slow: aaaaaaaaaaaa";
+	static const char request[] =
+		"GET /hello HTTP/1.1\r\nHost: localhost\r\nX-Slow: aaaaaaaaaaaa";
 	struct client client;
 	struct pollfd entry = {.events = POLLIN};
 
@@ -248,7 +250,8 @@ static void a_trusted_proxy_names_its_client(void **state)
 	assert_non_null(strstr(tl_buf_str(&body), "203.0.113.7"));
 	client_close(&client);
 	client_open(&client, *state);
-	assert_int_equal(client_ask(&client, WHOAMI "X-Forwarded-For: 198.51.100.1, 203.0.113.9\r\n\r\n",
+	assert_int_equal(client_ask(&client,
+				    WHOAMI "X-Forwarded-For: 198.51.100.1, 203.0.113.9\r\n\r\n",
 				    &body),
 			 200);
 	assert_non_null(strstr(tl_buf_str(&body), "203.0.113.9"));
@@ -261,7 +264,8 @@ static void anybody_else_is_not_believed(void **state)
 	struct client client;
 
 	client_open(&client, *state);
-	assert_int_equal(client_ask(&client, WHOAMI "X-Forwarded-For: 203.0.113.9\r\n\r\n", &body), 200);
+	assert_int_equal(client_ask(&client, WHOAMI "X-Forwarded-For: 203.0.113.9\r\n\r\n", &body),
+			 200);
 	assert_non_null(strstr(tl_buf_str(&body), "127.0.0.1"));
 	client_close(&client);
 }
@@ -293,7 +297,8 @@ static void a_running_call_ends_before_the_server(void **state)
 	fixture_wait(&fixture->upload_bytes, 1);
 	assert_int_equal(pthread_create(&thread, NULL, stop, fixture), 0);
 	assert_true(client_sees_end(&idle));
-	assert_true(client_await(&stream, "retry: 2000\nevent: retry\ndata: {\"after_ms\":2000}\n\n"));
+	assert_true(
+		client_await(&stream, "retry: 2000\nevent: retry\ndata: {\"after_ms\":2000}\n\n"));
 	assert_true(client_await(&stream, "\r\n0\r\n\r\n"));
 	client_close(&idle);
 	client_close(&stream);

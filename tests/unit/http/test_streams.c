@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
 #include <towline/str.h>
+#include <cmocka.h>
 
 #include "fixture.h"
 
@@ -57,8 +57,8 @@ static void a_long_upload_arrives_whole(void **state)
 
 	client_open(&client, fixture);
 	for (int i = 0; i < 2; i++) {
-		snprintf(head, sizeof head, "PUT /upload HTTP/1.1\r\n" HOST "Content-Length: %d\r\n\r\n",
-			 SIZE);
+		snprintf(head, sizeof head,
+			 "PUT /upload HTTP/1.1\r\n" HOST "Content-Length: %d\r\n\r\n", SIZE);
 		client_send(&client, head);
 		client_send_bytes(&client, bytes, SIZE);
 		assert_int_equal(client_reply(&client, &body), 201);
@@ -168,7 +168,8 @@ static void an_empty_upload_is_one(void **state)
 
 	client_open(&client, *state);
 	assert_int_equal(client_ask(&client,
-				    "PUT /upload HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n", NULL),
+				    "PUT /upload HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n",
+				    NULL),
 			 201);
 	assert_int_equal(client_ask(&client,
 				    "PUT /upload HTTP/1.1\r\n" HOST
@@ -191,7 +192,8 @@ static void a_slow_sink_stops_the_sender(void **state)
 
 	atomic_store(&fixture->hold, true);
 	client_open(&client, fixture);
-	snprintf(head, sizeof head, "PUT /upload HTTP/1.1\r\n" HOST "Content-Length: %d\r\n\r\n", SIZE);
+	snprintf(head, sizeof head, "PUT /upload HTTP/1.1\r\n" HOST "Content-Length: %d\r\n\r\n",
+		 SIZE);
 	client_send(&client, head);
 	setsockopt(client.fd, SOL_SOCKET, SO_SNDTIMEO, &short_patience, sizeof short_patience);
 	while (sent < SIZE) {
@@ -234,7 +236,8 @@ static void a_file_comes_whole_and_in_parts(void **state)
 				    &body),
 			 200);
 	assert_int_equal(client_ask(&client,
-				    "GET /file HTTP/1.1\r\n" HOST "If-None-Match: \"file-1\"\r\n\r\n",
+				    "GET /file HTTP/1.1\r\n" HOST
+				    "If-None-Match: \"file-1\"\r\n\r\n",
 				    NULL),
 			 304);
 	client_close(&client);
@@ -277,7 +280,8 @@ static void slow_readers_cost_bounded_memory(void **state)
 
 /* ---- events ---- */
 
-static void await_published(struct fixture *fixture, const char *topic, const char *data, size_t reach)
+static void await_published(struct fixture *fixture, const char *topic, const char *data,
+			    size_t reach)
 {
 	for (int tries = 0; tries < 10000; tries++) {
 		if (tl_http_publish(fixture->http, topic, "7", "news", data) == reach)
