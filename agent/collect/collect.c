@@ -134,8 +134,10 @@ static int run_row(struct run *run, const struct collector *row, size_t index, s
 	context->deadline_ms = now + row->timeout_ms;
 	tell(run, "running", index);
 	r = run_kind(context, err);
+	if (r < 0 && r != TL_ECANCELED)
+		tl_err_prefix(err, "collector %s", row->name);
 	if (r < 0)
-		return r == TL_ECANCELED ? r : tl_err_prefix(err, "collector %s", row->name);
+		return r;
 	tell(run, context->outcome, index);
 	json_array_append_new(run->outcomes,
 			      json_pack("{s:s, s:s, s:I}", "collector", row->name, "outcome",

@@ -21,8 +21,10 @@ int collect_request_read(const json_t *json, struct collect_request *ret_request
 	struct collect_request request = {.profile = "standard"};
 	int r = tl_json_read(json, request_members, TL_ARRAY_LEN(request_members), &request, err);
 
-	if (r < 0)
-		return tl_err_prefix(err, "the request");
+	if (r < 0) {
+		tl_err_prefix(err, "the request");
+		return r;
+	}
 	if (!tl_streq(request.profile, "standard") && !tl_streq(request.profile, "quick"))
 		return tl_err_set(err, TL_EINVAL,
 				  "there is no profile \"%.64s\": choose standard or quick",

@@ -41,8 +41,10 @@ int spool_write(void *arg, const void *bytes, size_t len, struct tl_err *err)
 	struct spool *spool = arg;
 	int r = tl_fs_write_all(spool->fd, bytes, len, err);
 
-	if (r < 0)
-		return tl_err_prefix(err, "the temporary file");
+	if (r < 0) {
+		tl_err_prefix(err, "the temporary file");
+		return r;
+	}
 	spool->bytes += len;
 	tl_sha256_update(spool->hash, bytes, len);
 	return 0;

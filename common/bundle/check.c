@@ -96,8 +96,10 @@ static int parse_kept(const struct check *check, enum kept which, json_t **ret_j
 	if (!json_object_get(check->found, kept_rows[which].path))
 		return tl_err_set(err, TL_EINVAL, "the bundle has no %s", kept_rows[which].path);
 	r = tl_json_parse(tl_buf_str(buf), buf->len, ret_json, err);
-	if (r < 0)
-		return tl_err_prefix(err, "%s", kept_rows[which].path);
+	if (r < 0) {
+		tl_err_prefix(err, "%s", kept_rows[which].path);
+		return r;
+	}
 	if (!json_is_object(*ret_json))
 		return tl_err_set(err, TL_EINVAL, "%s is not an object", kept_rows[which].path);
 	return 0;
@@ -111,9 +113,12 @@ static int parse_errors(const struct check *check, json_t **ret_json, struct tl_
 	while (*at) {
 		size_t len = strcspn(at, "\n");
 		json_t *line = NULL;
+		int r = tl_json_parse(at, len, &line, err);
 
-		if (tl_json_parse(at, len, &line, err) < 0)
-			return tl_err_prefix(err, "errors.jsonl");
+		if (r < 0) {
+			tl_err_prefix(err, "errors.jsonl");
+			return r;
+		}
 		json_array_append_new(lines, line);
 		at += len + (at[len] == '\n');
 	}

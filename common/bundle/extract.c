@@ -48,7 +48,9 @@ static int on_member(void *arg, const struct tl_bundle_member *member, struct tl
 		return r;
 	r = tl_fs_open_at(extract->directory, member->path, O_WRONLY | O_CREAT | O_EXCL, 0600,
 			  &extract->file, err);
-	return r < 0 ? tl_err_prefix(err, "%.200s", member->path) : 0;
+	if (r < 0)
+		tl_err_prefix(err, "%.200s", member->path);
+	return r;
 }
 
 static int on_data(void *arg, const void *bytes, size_t len, struct tl_err *err)
