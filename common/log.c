@@ -1,3 +1,5 @@
+/* Every CODE_FILE would be this one. */
+#define SD_JOURNAL_SUPPRESS_LOCATION
 #include <towline/log.h>
 
 #include <pthread.h>

@@ -5,28 +5,31 @@
 
 #define WORD_MAX 63
 
-/* Levenshtein's distance, one row at a time; words longer than WORD_MAX are never near. */
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Letters inserted, dropped, changed or swapped with their neighbour (optimal string alignment);
+ * words longer than WORD_MAX are never near. */
 static size_t distance(const char *a, size_t a_len, const char *b, size_t b_len)
 {
-	size_t row[WORD_MAX + 1];
+	uint8_t cost[WORD_MAX + 1][WORD_MAX + 1];
 
 	if (a_len > WORD_MAX || b_len > WORD_MAX)
 		return SIZE_MAX;
-	for (size_t k = 0; k <= b_len; k++)
-		row[k] = k;
-	for (size_t i = 1; i <= a_len; i++) {
-		size_t corner = row[0];
+	for (size_t i = 0; i <= a_len; i++)
+		for (size_t k = 0; k <= b_len; k++) {
+			size_t best = i + k;
 
-		row[0] = i;
-		for (size_t k = 1; k <= b_len; k++) {
-			size_t best = corner + (a[i - 1] != b[k - 1]);
-
-			corner = row[k];
-			best = best < row[k] + 1 ? best : row[k] + 1;
-			row[k] = best < row[k - 1] + 1 ? best : row[k - 1] + 1;
+			if (i && k)
+				best = least(cost[i - 1][k - 1] + (a[i - 1] != b[k - 1]),
+					     least(cost[i - 1][k], cost[i][k - 1]) + (size_t)1);
+			if (i > 1 && k > 1 && a[i - 1] == b[k - 2] && a[i - 2] == b[k - 1])
+				best = least(best, cost[i - 2][k - 2] + (size_t)1);
+			cost[i][k] = (uint8_t)best;
 		}
-	}
-	return row[b_len];
+	return cost[a_len][b_len];
 }
 
 void suggest_init(struct suggest *suggest, const char *wrong)
