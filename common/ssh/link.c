@@ -9,6 +9,7 @@
 #define ROUNDS_MAX 32	/* in a turn, before other sessions get theirs */
 #define READS_MAX 64	/* packets' worth of 4 KiB reads in a round */
 #define MESSAGES_MAX 64 /* delivered in a round */
+#define LAST_ROUNDS 8   /* of a closing link */
 
 enum state { LINK_KEX, LINK_OPEN, LINK_CLOSING, LINK_DEAD };
 
@@ -140,10 +141,18 @@ static bool round_open(struct tl_ssh_link *link)
 
 /* ---- closing ------------------------------------------------------------------------------ */
 
+/* What the owner had queued (the reason, as text) goes first, but an endless output does not delay. */
 static void step_closing(struct tl_ssh_link *link)
 {
-	(void)read_packets(link);
-	if (link->state != LINK_CLOSING)
+	for (int i = 0; i < LAST_ROUNDS && link->state == LINK_CLOSING && !link->freed; i++) {
+		bool moved = read_packets(link);
+
+		if (link->state == LINK_CLOSING)
+			moved |= link->handlers->pump(link->arg);
+		if (!moved)
+			break;
+	}
+	if (link->state != LINK_CLOSING || link->freed)
 		return;
 	if (!(ssh_get_poll_flags(link->session) & SSH_WRITE_PENDING))
 		die(link, link->reason);
@@ -161,13 +170,19 @@ static void on_handle_closed(uv_handle_t *handle)
 
 static void destroy(struct tl_ssh_link *link)
 {
+	int left_open;
+
 	uv_poll_stop(&link->poll);
 	if (link->state == LINK_DEAD && link->reason[0])
 		(void)ssh_session_set_disconnect_message(link->session, link->reason);
+	/* A client's descriptor came by option: libssh lets go of it without closing. */
+	left_open = link->server ? -1 : ssh_get_fd(link->session);
 	ssh_disconnect(link->session);
 	ssh_event_free(link->event);
 	ssh_free(link->session);
 	link->session = NULL;
+	if (left_open >= 0)
+		close(left_open);
 	uv_close((uv_handle_t *)&link->poll, on_handle_closed);
 	uv_close((uv_handle_t *)&link->again, on_handle_closed);
 	uv_close((uv_handle_t *)&link->tick, on_handle_closed);
@@ -399,7 +414,8 @@ ssh_session tl_ssh_link_session(const struct tl_ssh_link *link)
 
 size_t tl_ssh_link_room(const struct tl_ssh_link *link)
 {
-	if (link->state != LINK_OPEN || link->unsent >= TL_SSH_UNSENT_MAX)
+	if ((link->state != LINK_OPEN && link->state != LINK_CLOSING) ||
+	    link->unsent >= TL_SSH_UNSENT_MAX)
 		return 0;
 	return TL_SSH_UNSENT_MAX - link->unsent;
 }

@@ -6,24 +6,30 @@
 
 /* ---- libssh's callbacks: only queue ---------------------------------------------------------- */
 
+static size_t queued(const struct tl_ssh_stream *stream, int kind)
+{
+	return stream->in[kind].len - stream->in_head[kind];
+}
+
 static int on_data(ssh_session session, ssh_channel channel, void *data, uint32_t len,
 		   int is_stderr, void *arg)
 {
 	struct tl_ssh_stream *stream = arg;
-	struct tl_buf *in = &stream->in[is_stderr ? TL_SSH_STDERR : TL_SSH_DATA];
-	size_t room = TL_SSH_STREAM_QUEUE - in->len;
+	int kind = is_stderr ? TL_SSH_STDERR : TL_SSH_DATA;
+	size_t waiting = queued(stream, kind);
+	size_t room = waiting < TL_SSH_STREAM_QUEUE ? TL_SSH_STREAM_QUEUE - waiting : 0;
 	size_t taken = len < room ? len : room;
 
 	(void)session;
 	(void)channel;
 	if (len > TL_SSH_WINDOW_MAX)
 		tl_ssh_link_close(stream->link, "the peer sends more than its window allows");
-	tl_buf_append(in, data, taken);
-	if (tl_buf_check(in) != 0) {
+	tl_buf_append(&stream->in[kind], data, taken);
+	if (tl_buf_check(&stream->in[kind]) != 0) {
 		tl_ssh_link_close(stream->link, "out of memory");
 		return 0;
 	}
-	stream->withheld[is_stderr ? TL_SSH_STDERR : TL_SSH_DATA] = len - taken;
+	stream->withheld[kind] = len - taken;
 	stream->total_in += taken;
 	tl_ssh_link_touch(stream->link);
 	return (int)taken;
@@ -95,7 +101,7 @@ void tl_ssh_stream_attach(struct tl_ssh_stream *stream, struct tl_ssh_link *link
 	stream->channel = channel;
 	stream->link = link;
 	for (int kind = 0; kind < 2; kind++) {
-		tl_buf_init(&stream->in[kind], TL_SSH_STREAM_QUEUE);
+		tl_buf_init(&stream->in[kind], TL_SSH_WINDOW_MAX + 2 * TL_SSH_STREAM_QUEUE);
 		if (stream->out[kind].max == 0)
 			tl_buf_init(&stream->out[kind], TL_SSH_STREAM_QUEUE);
 	}
@@ -128,20 +134,24 @@ void tl_ssh_stream_clear(struct tl_ssh_stream *stream)
 size_t tl_ssh_stream_peek(const struct tl_ssh_stream *stream, enum tl_ssh_stream_kind kind,
 			  const char **ret_bytes)
 {
-	*ret_bytes = stream->in[kind].data;
-	return stream->in[kind].len;
+	*ret_bytes = stream->in[kind].data ? stream->in[kind].data + stream->in_head[kind] : "";
+	return queued(stream, kind);
 }
 
 void tl_ssh_stream_take(struct tl_ssh_stream *stream, enum tl_ssh_stream_kind kind, size_t len)
 {
-	tl_buf_consume(&stream->in[kind], len);
+	stream->in_head[kind] += len;
+	if (queued(stream, kind) == 0 || stream->in_head[kind] >= TL_SSH_STREAM_QUEUE) {
+		tl_buf_consume(&stream->in[kind], stream->in_head[kind]);
+		stream->in_head[kind] = 0;
+	}
 	if (len > 0 && stream->link)
 		tl_ssh_link_kick(stream->link);
 }
 
 static bool is_drained(const struct tl_ssh_stream *stream)
 {
-	return stream->in[0].len == 0 && stream->in[1].len == 0 && stream->withheld[0] == 0 &&
+	return queued(stream, 0) == 0 && queued(stream, 1) == 0 && stream->withheld[0] == 0 &&
 	       stream->withheld[1] == 0;
 }
 
@@ -155,13 +165,14 @@ bool tl_ssh_stream_is_closed(const struct tl_ssh_stream *stream)
 	return stream->closed_in && is_drained(stream);
 }
 
-/* Fetches what libssh kept back; the only way its window opens again. */
+/* Fetches what libssh kept back; the only way its window opens again. All of it at once, and only
+ * when everything before was taken: libssh opens the window by each read, however much it still
+ * holds, so that reading in pieces would let a fast peer fill the memory. */
 static bool pull(struct tl_ssh_stream *stream, int kind)
 {
 	struct tl_buf *in = &stream->in[kind];
-	size_t room = TL_SSH_STREAM_QUEUE - in->len;
-	size_t want = stream->withheld[kind] < room ? stream->withheld[kind] : room;
-	char *to = want > 0 ? tl_buf_reserve(in, want) : NULL;
+	size_t want = stream->withheld[kind];
+	char *to = want > 0 && queued(stream, kind) == 0 ? tl_buf_reserve(in, want) : NULL;
 	int got;
 
 	if (!to)

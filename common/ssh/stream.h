@@ -25,6 +25,7 @@ struct tl_ssh_stream {
 	struct tl_ssh_link *link;
 	struct ssh_channel_callbacks_struct callbacks;
 	struct tl_buf in[2], out[2];
+	size_t in_head[2];  /* bytes of `in` that were taken */
 	size_t withheld[2]; /* bytes that wait inside libssh */
 	uint64_t total_in, total_out;
 	bool eof_in, closed_in; /* the peer's, perhaps ahead of bytes still queued */

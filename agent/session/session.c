@@ -1,0 +1,259 @@
+#include "session/session.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <towline/log.h>
+#include <towline/str.h>
+
+#include "session/process.h"
+#include "ssh/server.h"
+
+struct tl_session {
+	struct tl_session_config config;
+	uv_loop_t *loop;
+	uv_timer_t limit; /* max_s of the grant */
+	struct tl_session_helper *helper;
+	struct tl_ssh_server *server;
+	bool stopping, helper_lost, freed;
+	char reason[200];
+};
+
+/* ---- ending ----------------------------------------------------------------------------------- */
+
+static void on_ignored(void *arg, struct tl_ipc_message *result, const struct tl_err *err)
+{
+	(void)arg;
+	(void)result;
+	(void)err;
+}
+
+void tl_session_stop(struct tl_session *session, const char *reason)
+{
+	struct tl_ssh_server_channel *channel;
+
+	if (session->stopping)
+		return;
+	session->stopping = true;
+	snprintf(session->reason, sizeof(session->reason), "%s", reason);
+	for (channel = tl_ssh_server_channels(session->server); channel; channel = channel->next)
+		tl_ssh_channel_say(channel, reason);
+	tl_ssh_server_close(session->server, reason);
+}
+
+static void on_limit(uv_timer_t *timer)
+{
+	tl_session_stop(timer->data, "the session's time is over");
+}
+
+static void on_helper_lost(void *arg)
+{
+	struct tl_session *session = arg;
+
+	session->helper_lost = true;
+	tl_session_stop(session, "towline-helper stopped, so the session ends");
+}
+
+static void on_helper_ended(void *arg, const char *reason)
+{
+	tl_session_stop(arg, reason);
+}
+
+static void on_record_failed(void *arg, const struct tl_err *err)
+{
+	char sentence[TL_ERR_TEXT_MAX + 64];
+
+	snprintf(sentence, sizeof(sentence), "the recording failed, so the session ends: %s",
+		 tl_err_text(err));
+	tl_session_stop(arg, sentence);
+}
+
+static void tell_helper(struct tl_session *session, const char *reason)
+{
+	json_t *args = json_pack("{s:s,s:s}", "session", session->config.request->session, "reason",
+				 reason);
+
+	if (session->helper_lost) {
+		json_decref(args);
+		return;
+	}
+	if (tl_session_helper_call(session->helper, "session.end", args, on_ignored, session,
+				   NULL) != 0)
+		tl_log_warning("the helper was not told of the session's end",
+			       TL_S("session", session->config.request->session));
+}
+
+static void on_closed(void *arg, const char *reason)
+{
+	struct tl_session *session = arg;
+	struct tl_ssh_link *link = tl_ssh_server_link(session->server);
+	struct tl_session_outcome outcome = {
+		.reason = session->stopping ? session->reason : reason,
+		.bytes_in = tl_ssh_link_bytes_in(link),
+		.bytes_out = tl_ssh_link_bytes_out(link),
+	};
+
+	tell_helper(session, outcome.reason);
+	session->config.on_end(session->config.arg, &outcome);
+}
+
+/* ---- what the engineer asks ------------------------------------------------------------------- */
+
+static void on_key(void *arg, const char *user, const char *key_text)
+{
+	struct tl_session *session = arg;
+
+	(void)user; /* policy names the account, not the client */
+	tl_ssh_server_verdict(session->server,
+			      tl_strv_has(&session->config.request->keys, key_text));
+}
+
+static void on_login(void *arg)
+{
+	const struct tl_session *session = arg;
+
+	tl_log_info("engineer logged in", TL_S("session", session->config.request->session));
+}
+
+static void note(struct tl_session *session, unsigned channel, const char *sentence)
+{
+	struct tl_err err = TL_ERR_INIT;
+
+	tl_log_info(sentence, TL_S("session", session->config.request->session));
+	if (session->config.record &&
+	    tl_record_note(session->config.record, channel, sentence, &err) != 0)
+		on_record_failed(session, &err);
+}
+
+/* Why the program may not run; NULL when it may. */
+static const char *objection(const struct tl_session *session,
+			     const struct tl_ssh_server_channel *channel)
+{
+	unsigned scopes = session->config.request->scopes;
+
+	if (channel->program == TL_SSH_SUBSYSTEM)
+		return "subsystems (sftp) are not available in this session; scp -O and rsync "
+		       "need the scope exec";
+	if (channel->program == TL_SSH_SHELL && !(scopes & TL_SCOPE_TERMINAL))
+		return "consent does not cover a terminal; ask for the scope terminal";
+	if (channel->program == TL_SSH_EXEC && !(scopes & TL_SCOPE_EXEC))
+		return "consent does not cover commands; ask for the scope exec";
+	if (channel->program == TL_SSH_EXEC && channel->has_pty && !(scopes & TL_SCOPE_TERMINAL))
+		return "consent does not cover a terminal; ask for the scope terminal";
+	return NULL;
+}
+
+static void on_start(void *arg, struct tl_ssh_server_channel *channel)
+{
+	struct tl_session *session = arg;
+	struct tl_process_config config = {
+		.loop = session->loop,
+		.helper = session->helper,
+		.session = session->config.request->session,
+		.record = session->config.record,
+		.on_record_failed = on_record_failed,
+		.arg = session,
+	};
+	const char *why = objection(session, channel);
+	struct tl_process *process = NULL;
+	struct tl_err err = TL_ERR_INIT;
+
+	if (why)
+		note(session, channel->number, why);
+	else if (tl_process_start(&config, channel, &process, &err) != 0)
+		why = tl_err_text(&err);
+	channel->data = process;
+	if (why)
+		tl_ssh_channel_answer(channel, false, why);
+}
+
+static void on_resize(void *arg, struct tl_ssh_server_channel *channel)
+{
+	(void)arg;
+	if (channel->data)
+		tl_process_resize(channel->data);
+}
+
+static void on_signal(void *arg, struct tl_ssh_server_channel *channel, const char *name)
+{
+	(void)arg;
+	if (channel->data)
+		tl_process_signal(channel->data, name);
+}
+
+static void on_refused(void *arg, struct tl_ssh_server_channel *channel, const char *sentence)
+{
+	if (channel && channel->program != TL_SSH_NONE)
+		tl_ssh_channel_say(channel, sentence);
+	note(arg, channel ? channel->number : 0, sentence);
+}
+
+static bool on_pump(void *arg, struct tl_ssh_server_channel *channel)
+{
+	(void)arg;
+	return channel->data && tl_process_pump(channel->data);
+}
+
+static void on_gone(void *arg, struct tl_ssh_server_channel *channel)
+{
+	(void)arg;
+	tl_process_free(channel->data);
+	channel->data = NULL;
+}
+
+static const struct tl_ssh_server_handlers handlers = {
+	.key = on_key,
+	.login = on_login,
+	.start = on_start,
+	.resize = on_resize,
+	.signal = on_signal,
+	.refused = on_refused,
+	.pump = on_pump,
+	.gone = on_gone,
+	.closed = on_closed,
+};
+
+/* ---- life ------------------------------------------------------------------------------------- */
+
+int tl_session_start(uv_loop_t *loop, int fd, const struct tl_session_config *config,
+		     struct tl_session **ret_session, struct tl_err *err)
+{
+	struct tl_session *session = calloc(1, sizeof(*session));
+	int rc = session ? tl_session_helper_connect(loop, config->request->helper_socket,
+						     on_helper_lost, on_helper_ended, session,
+						     &session->helper, err)
+			 : tl_err_set(err, TL_ENOMEM, "out of memory");
+
+	if (rc != 0) {
+		close(fd);
+		free(session);
+		return rc;
+	}
+	session->config = *config;
+	session->loop = loop;
+	rc = tl_ssh_server_new(loop, fd, config->host_key, &handlers, session, &session->server,
+			       err);
+	if (rc != 0) {
+		tl_session_helper_free(session->helper);
+		free(session);
+		return rc;
+	}
+	uv_timer_init(loop, &session->limit);
+	session->limit.data = session;
+	uv_timer_start(&session->limit, on_limit, (uint64_t)config->request->max_s * 1000, 0);
+	*ret_session = session;
+	return 0;
+}
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+	free(handle->data);
+}
+
+void tl_session_free(struct tl_session *session)
+{
+	if (!session)
+		return;
+	tl_ssh_server_free(session->server);
+	tl_session_helper_free(session->helper);
+	uv_close((uv_handle_t *)&session->limit, on_timer_closed);
+}
