@@ -19,7 +19,7 @@ struct tl_channel {
 	void *arg;
 	struct packet queue[TL_CHANNEL_QUEUE_MAX];
 	size_t queue_first, queue_count;
-	bool closing;  /* closes when the queue is empty */
+	bool closing; /* closes when the queue is empty */
 	bool closed;
 	unsigned busy; /* callbacks under way */
 };
@@ -82,7 +82,8 @@ static int flush(struct tl_channel *channel)
 {
 	while (channel->queue_count > 0) {
 		struct packet *packet = &channel->queue[channel->queue_first];
-		int rc = tl_ipc_send(channel->fd, packet->json, packet->fds, packet->fd_count, NULL);
+		int rc =
+			tl_ipc_send(channel->fd, packet->json, packet->fds, packet->fd_count, NULL);
 
 		if (rc == TL_EBUSY)
 			return 0;

@@ -19,10 +19,12 @@ static const struct tl_conf_key keys[] = {
 	{"log.level", TL_CONF_CHOICE, KEY(log_level), "info", 0, 0, log_levels,
 	 "The least important level that is written."},
 	{"proxy", TL_CONF_TEXT, KEY(proxy), "", 0, 1024, NULL,
-	 "The HTTP proxy for everything the agent does, http://[USER:PASSWORD@]HOST:PORT. Empty: the "
+	 "The HTTP proxy for everything the agent does, http://[USER:PASSWORD@]HOST:PORT. Empty: "
+	 "the "
 	 "environment's HTTPS_PROXY and NO_PROXY decide."},
 	{"queue.max_bytes", TL_CONF_SIZE, KEY(queue_max_bytes), "2G", 1048576, INT64_MAX, NULL,
-	 "The most disk space that bundles waiting for the relay may take. A new request beyond it is "
+	 "The most disk space that bundles waiting for the relay may take. A new request beyond it "
+	 "is "
 	 "refused; nothing accepted is dropped."},
 	{"queue.max_items", TL_CONF_INT, KEY(queue_max_items), "64", 1, 10000, NULL,
 	 "The most help requests that may wait for the relay."},
@@ -43,8 +45,8 @@ const struct tl_conf_schema tl_agent_schema = {
 int tl_agent_config_load(const char *path, struct tl_agent_config *ret_config, struct tl_err *err)
 {
 	if (!path && access(TL_AGENT_CONFIG_PATH, F_OK) != 0)
-		return tl_conf_parse(&tl_agent_schema, "defaults", "/etc/towline", "", 0, ret_config,
-				     err);
+		return tl_conf_parse(&tl_agent_schema, "defaults", "/etc/towline", "", 0,
+				     ret_config, err);
 	return tl_conf_load(&tl_agent_schema, path ? path : TL_AGENT_CONFIG_PATH, ret_config, err);
 }
 
@@ -58,7 +60,8 @@ int tl_agent_socket_path(const char *dir, const char *name, struct tl_buf *out, 
 	tl_buf_printf(out, "%s/%s", dir, name);
 	if (tl_buf_check(out) != 0 || out->len >= sizeof(((struct sockaddr_un *)0)->sun_path))
 		return tl_err_set(err, TL_ECONFIG,
-				  "%s is too long for a socket's directory: choose a shorter path", dir);
+				  "%s is too long for a socket's directory: choose a shorter path",
+				  dir);
 	return 0;
 }
 

@@ -9,14 +9,14 @@
 #define TL_AGENT_CONFIG_PATH "/etc/towline/agent.yaml"
 
 struct tl_agent_config {
-	char *profile;   /* collector profile of a help request */
+	char *profile;	  /* collector profile of a help request */
 	char *helper_dir; /* where helper.sock and consent.sock are */
-	int log_format;  /* enum tl_log_format */
-	int log_level;   /* index: error, warning, info, debug */
-	char *proxy;     /* "" : HTTPS_PROXY and NO_PROXY decide */
+	int log_format;	  /* enum tl_log_format */
+	int log_level;	  /* index: error, warning, info, debug */
+	char *proxy;	  /* "" : HTTPS_PROXY and NO_PROXY decide */
 	uint64_t queue_max_bytes;
 	int64_t queue_max_items;
-	char *run_dir;   /* agent.sock */
+	char *run_dir;	 /* agent.sock */
 	char *state_dir; /* identity, queue, bundles */
 };
 

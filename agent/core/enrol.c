@@ -94,9 +94,10 @@ int tl_enrol_pin_ca(const char *pem, const char *sha256_hex, struct tl_buf *out,
 	if (rc != 0)
 		tl_err_set(err, TL_EPROTO, "the relay gave no readable CA certificate");
 	else if (strcasecmp(hex, sha256_hex) != 0)
-		rc = tl_err_set(err, TL_EAUTH,
-				"the relay shows another CA than the token names: somebody may stand "
-				"between, or the token is for another relay; nothing was sent to it");
+		rc = tl_err_set(
+			err, TL_EAUTH,
+			"the relay shows another CA than the token names: somebody may stand "
+			"between, or the token is for another relay; nothing was sent to it");
 	else
 		rc = write_pem(certificate, out);
 	X509_free(certificate);
@@ -179,14 +180,14 @@ static json_t *request_body(const struct enrolment *enrolment, const char *proof
 	return body;
 }
 
-
 static int take_identity(const struct enrolment *enrolment, const json_t *answer,
 			 struct tl_identity *ret_identity, struct tl_err *err)
 {
 	tl_json *json = json_deep_copy(answer);
 
 	if (!json_is_object(json))
-		return tl_err_set(err, TL_EPROTO, "the relay's answer to the enrolment is no object");
+		return tl_err_set(err, TL_EPROTO,
+				  "the relay's answer to the enrolment is no object");
 	json_object_set_new(json, "url", json_string(enrolment->token->url));
 	if (tl_identity_from_json(json, ret_identity, err) != 0)
 		return tl_err_prefix(err, "the relay's answer to the enrolment");
@@ -259,10 +260,11 @@ int tl_enrol(const struct tl_enrol_options *options, const struct tl_enrol_token
 	int rc;
 
 	if (tl_identity_load(options->state_fd, &known, NULL) == 0)
-		return tl_err_set(err, TL_EEXIST,
-				  "this host is enrolled at %s already; to enrol it anew, revoke it "
-				  "there and remove %s",
-				  known.url, options->state_dir);
+		return tl_err_set(
+			err, TL_EEXIST,
+			"this host is enrolled at %s already; to enrol it anew, revoke it "
+			"there and remove %s",
+			known.url, options->state_dir);
 	snprintf(enrolment.ca_file, sizeof(enrolment.ca_file), "%s/%s", options->state_dir,
 		 TL_IDENTITY_CA_FILE);
 	rc = run(&enrolment, ret_identity, err);

@@ -114,6 +114,8 @@ static int set_headers(struct tl_exchange *exchange, const struct tl_exchange_sp
 
 		snprintf(line, sizeof(line), "Content-Type: %s", spec->content_type);
 		rc = add_header(exchange, line);
+	} else if (rc == 0) {
+		rc = add_header(exchange, "Content-Type:"); /* libcurl would say it is a form */
 	}
 	if (rc == 0 && spec->bearer) {
 		tl_auto(tl_buf) struct tl_buf line = TL_BUF_SECRET_INIT(8192);
@@ -144,6 +146,10 @@ static void set_body(struct tl_exchange *exchange, const struct tl_exchange_spec
 	} else if (spec->body) {
 		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)spec->body_len);
 		curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, spec->body);
+	} else if (!tl_streq(spec->method, "GET") && !tl_streq(spec->method, "HEAD")) {
+		/* Content-Length: 0 rather than no length at all. */
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)0);
+		curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, "");
 	}
 	if (tl_streq(spec->method, "HEAD"))
 		curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
@@ -222,9 +228,9 @@ int tl_reply_code(int status)
 {
 	static const struct {
 		int status, code;
-	} codes[] = {{400, TL_EINVAL},	  {401, TL_EAUTH},    {403, TL_EDENIED},
-		     {404, TL_ENOENT},	  {408, TL_ETIMEOUT}, {409, TL_ECONFLICT},
-		     {412, TL_ECONFLICT}, {413, TL_ETOOBIG},  {422, TL_EINVAL},
+	} codes[] = {{400, TL_EINVAL},	  {401, TL_EAUTH},	  {403, TL_EDENIED},
+		     {404, TL_ENOENT},	  {408, TL_ETIMEOUT},	  {409, TL_ECONFLICT},
+		     {412, TL_ECONFLICT}, {413, TL_ETOOBIG},	  {422, TL_EINVAL},
 		     {429, TL_EBUSY},	  {501, TL_EUNSUPPORTED}, {503, TL_EBUSY},
 		     {504, TL_ETIMEOUT}};
 
@@ -242,7 +248,8 @@ static void describe_transport(struct tl_exchange *exchange, CURLcode code)
 
 	if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
 		tl_err_set(err, TL_EAUTH,
-			   "the relay's certificate is not one of the CA pinned at enrolment (%s)", why);
+			   "the relay's certificate is not one of the CA pinned at enrolment (%s)",
+			   why);
 	else if (code == CURLE_OPERATION_TIMEDOUT)
 		tl_err_set(err, TL_ETIMEOUT, "the relay does not answer (%s)", why);
 	else
@@ -277,8 +284,9 @@ const struct tl_reply *tl_exchange_finish(struct tl_exchange *exchange, CURLcode
 		return reply;
 	}
 	reply->status = (int)status;
-	if (exchange->answer.len > 0 && tl_json_parse(tl_buf_str(&exchange->answer),
-						      exchange->answer.len, &reply->json, NULL) != 0)
+	if (exchange->answer.len > 0 &&
+	    tl_json_parse(tl_buf_str(&exchange->answer), exchange->answer.len, &reply->json,
+			  NULL) != 0)
 		reply->json = NULL;
 	if (status < 200 || status > 299)
 		describe_problem(reply);

@@ -19,28 +19,29 @@ typedef bool tl_exchange_data(void *arg, const char *bytes, size_t len);
 struct tl_exchange_spec {
 	const char *method;
 	const char *url;
-	const char *ca_file; /* NULL: nothing is verified, which only enrolment's first step may do */
-	const char *proxy;   /* NULL or "": the environment decides */
-	const char *bearer;  /* NULL: none */
+	const char
+		*ca_file;  /* NULL: nothing is verified, which only enrolment's first step may do */
+	const char *proxy; /* NULL or "": the environment decides */
+	const char *bearer; /* NULL: none */
 	const char *content_type;
 	const char *body; /* copied */
 	size_t body_len;
 	const char *const *headers; /* NULL-terminated "Name: value" lines; may be NULL */
 	int file_fd; /* used when file_len > 0: the body is this part of a file; borrowed */
 	int64_t file_offset, file_len;
-	int64_t timeout_ms; /* of the whole; 0: none, for streams */
+	int64_t timeout_ms;	   /* of the whole; 0: none, for streams */
 	tl_exchange_data *on_data; /* NULL: the body is kept */
 	void *data_arg;
 };
 
 struct tl_reply {
-	int status;     /* HTTP status; 0 when none came: `err` says why */
-	json_t *json;   /* borrowed; NULL when the body is none */
+	int status;	  /* HTTP status; 0 when none came: `err` says why */
+	json_t *json;	  /* borrowed; NULL when the body is none */
 	char problem[64]; /* RFC 9457: the slug after urn:towline:problem: */
 	char location[512];
-	int64_t upload_offset;  /* tus; -1 when absent */
+	int64_t upload_offset;	/* tus; -1 when absent */
 	int64_t retry_after_ms; /* 0 when absent */
-	struct tl_err err;      /* for every status beyond 2xx, one sentence */
+	struct tl_err err;	/* for every status beyond 2xx, one sentence */
 };
 
 struct tl_exchange;

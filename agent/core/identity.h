@@ -40,7 +40,8 @@ bool tl_identity_equal(const struct tl_identity *a, const struct tl_identity *b)
 TL_MUST_CHECK int tl_identity_key(int state_fd, const char *file, struct tl_key **ret_key,
 				  struct tl_err *err);
 /* A public key from its base64url form. */
-TL_MUST_CHECK int tl_public_key_parse(const char *text, struct tl_key **ret_key, struct tl_err *err);
+TL_MUST_CHECK int tl_public_key_parse(const char *text, struct tl_key **ret_key,
+				      struct tl_err *err);
 /* Appends the base64url form of a key's public half. */
 void tl_public_key_write(const struct tl_key *key, struct tl_buf *out);
 

@@ -7,7 +7,7 @@
 
 #include "core/multi.h"
 
-#define TOKEN_MARGIN_MS 120000	/* a token is renewed so long before its end */
+#define TOKEN_MARGIN_MS 120000 /* a token is renewed so long before its end */
 #define TOKEN_TIMEOUT_MS 60000
 #define TOKEN_WAITERS_MAX 16
 #define ASSERTION_LIFE_S 120 /* the protocol allows 300 */
@@ -18,7 +18,8 @@ struct tl_call {
 	struct tl_relay *relay;
 	struct tl_call *next, *previous;
 	enum call_state state;
-	unsigned round; /* of the token: a failed fetch ends the calls that waited for it, not later ones */
+	unsigned
+		round; /* of the token: a failed fetch ends the calls that waited for it, not later ones */
 	bool repeated;
 	struct tl_call_spec spec; /* pointers lead into the members below */
 	char *method, *url, *body, *content_type;
@@ -34,7 +35,8 @@ struct token_waiter {
 struct tl_relay {
 	struct tl_relay_options options;
 	struct tl_multi *multi;
-	uv_timer_t kick; /* starts new calls outside libcurl's callbacks, which may not add handles */
+	uv_timer_t
+		kick; /* starts new calls outside libcurl's callbacks, which may not add handles */
 	struct tl_call *calls;
 	struct tl_buf token;
 	int64_t token_until_mono_ms;
@@ -217,10 +219,10 @@ static int assertion(struct tl_relay *relay, struct tl_buf *out, struct tl_err *
 	const struct tl_identity *identity = relay->options.identity;
 	struct tl_id jti = tl_id_new(relay->options.clock);
 	int64_t now_s = tl_relay_now_ms(relay) / 1000;
-	tl_json *claims = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "iss", identity->host_id,
-				    "sub", identity->host_id, "aud", identity->relay_id, "jti",
-				    jti.text, "iat", (json_int_t)now_s, "exp",
-				    (json_int_t)(now_s + ASSERTION_LIFE_S));
+	tl_json *claims =
+		json_pack("{s:s, s:s, s:s, s:s, s:I, s:I}", "iss", identity->host_id, "sub",
+			  identity->host_id, "aud", identity->relay_id, "jti", jti.text, "iat",
+			  (json_int_t)now_s, "exp", (json_int_t)(now_s + ASSERTION_LIFE_S));
 
 	if (!claims)
 		return tl_err_set(err, TL_ENOMEM, "out of memory");
@@ -240,17 +242,18 @@ static int token_exchange_new(struct tl_relay *relay, struct tl_err *err)
 	if (rc != 0)
 		return rc;
 	snprintf(url, sizeof(url), "%s/v1/oauth/token", relay->options.identity->url);
-	return tl_exchange_new(&(struct tl_exchange_spec){
-				       .method = "POST",
-				       .url = url,
-				       .ca_file = relay->options.ca_file,
-				       .proxy = relay->options.proxy,
-				       .content_type = "application/x-www-form-urlencoded",
-				       .body = form.data,
-				       .body_len = form.len,
-				       .timeout_ms = TOKEN_TIMEOUT_MS,
-			       },
-			       &relay->token_exchange, err);
+	return tl_exchange_new(
+		&(struct tl_exchange_spec){
+			.method = "POST",
+			.url = url,
+			.ca_file = relay->options.ca_file,
+			.proxy = relay->options.proxy,
+			.content_type = "application/x-www-form-urlencoded",
+			.body = form.data,
+			.body_len = form.len,
+			.timeout_ms = TOKEN_TIMEOUT_MS,
+		},
+		&relay->token_exchange, err);
 }
 
 static void fetch_token(struct tl_relay *relay)
@@ -302,7 +305,8 @@ static void on_token_answer(struct tl_relay *relay, CURLcode code)
 	} else {
 		relay->token_skew_corrected = false;
 		if (reply->status == 200) {
-			tl_err_set(&broken.err, TL_EPROTO, "the relay's access token has a wrong form");
+			tl_err_set(&broken.err, TL_EPROTO,
+				   "the relay's access token has a wrong form");
 			reply = &broken;
 		}
 		fail_waiting(relay, reply);

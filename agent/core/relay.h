@@ -33,8 +33,9 @@ typedef void tl_relay_done(void *arg, const struct tl_reply *reply);
 
 struct tl_call_spec {
 	const char *method;
-	const char *path;   /* below the relay's URL, or a URL of that relay (a tus Location) */
-	const json_t *json; /* the body; NULL: none. Borrowed during the call of tl_relay_call only */
+	const char *path; /* below the relay's URL, or a URL of that relay (a tus Location) */
+	const json_t
+		*json; /* the body; NULL: none. Borrowed during the call of tl_relay_call only */
 	const char *const *headers; /* copied */
 	const char *content_type;   /* of a file body */
 	int file_fd;		    /* used when file_len > 0; borrowed until done */

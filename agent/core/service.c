@@ -75,8 +75,8 @@ static void conn_send(struct tl_conn *conn, const json_t *json, const int *fds, 
 
 void tl_ask_reply(struct tl_ask *ask, json_t *result, const int *fds, size_t fd_count)
 {
-	tl_json *reply = json_pack("{s:I, s:o}", "id", ask->id, "result",
-				   result ? result : json_object());
+	tl_json *reply =
+		json_pack("{s:I, s:o}", "id", ask->id, "result", result ? result : json_object());
 
 	if (ask->conn && reply)
 		conn_send(ask->conn, reply, fds, fd_count);

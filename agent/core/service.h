@@ -30,7 +30,7 @@ struct tl_ask {
 	struct tl_conn *conn; /* NULL once the peer has gone: the answer is then dropped */
 	struct tl_ipc_peer peer;
 	unsigned door;
-	const json_t *args; /* an object */
+	const json_t *args;	       /* an object */
 	struct tl_ipc_message message; /* take descriptors by setting them to -1 */
 	json_int_t id;
 	struct tl_ask *next;

@@ -22,7 +22,7 @@ struct tl_sse {
 	struct tl_buf data;
 	char event[64];
 	bool has_data;
-	bool after_cr;  /* the last byte was CR: an LF that follows belongs to it */
+	bool after_cr;	/* the last byte was CR: an LF that follows belongs to it */
 	bool after_bom; /* the start of the stream, where a byte order mark may stand, is passed */
 };
 

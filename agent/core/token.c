@@ -16,7 +16,8 @@ bool tl_relay_url_is_valid(const char *url)
 	if (!tl_str_starts(url, scheme) || strlen(url) > TL_ENROL_URL_MAX)
 		return false;
 	at = url + sizeof(scheme) - 1;
-	host_len = strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]");
+	host_len =
+		strspn(at, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_:[]");
 	if (host_len == 0 || at[0] == ':')
 		return false;
 	at += host_len;
@@ -72,9 +73,10 @@ int tl_enrol_token_parse(const char *text, size_t len, struct tl_enrol_token *re
 	}
 	if (len < sizeof(PREFIX) || len > TL_ENROL_TOKEN_MAX ||
 	    memcmp(text, PREFIX, sizeof(PREFIX) - 1) != 0)
-		return tl_err_set(err, TL_EINVAL,
-				  "this is no enrolment token: one is a single line that starts with "
-				  "\"" PREFIX "\"");
+		return tl_err_set(
+			err, TL_EINVAL,
+			"this is no enrolment token: one is a single line that starts with "
+			"\"" PREFIX "\"");
 	text += sizeof(PREFIX) - 1;
 	len -= sizeof(PREFIX) - 1;
 	if (tl_base64url_decode(&bytes, text, len) != 0 ||

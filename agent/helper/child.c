@@ -21,9 +21,10 @@ static const struct {
 	const char *name;
 	int number;
 } signals[] = {
-	{"ABRT", SIGABRT}, {"ALRM", SIGALRM}, {"FPE", SIGFPE},	 {"HUP", SIGHUP},   {"ILL", SIGILL},
-	{"INT", SIGINT},   {"KILL", SIGKILL}, {"PIPE", SIGPIPE}, {"QUIT", SIGQUIT}, {"SEGV", SIGSEGV},
-	{"TERM", SIGTERM}, {"USR1", SIGUSR1}, {"USR2", SIGUSR2},
+	{"ABRT", SIGABRT}, {"ALRM", SIGALRM}, {"FPE", SIGFPE},	 {"HUP", SIGHUP},
+	{"ILL", SIGILL},   {"INT", SIGINT},   {"KILL", SIGKILL}, {"PIPE", SIGPIPE},
+	{"QUIT", SIGQUIT}, {"SEGV", SIGSEGV}, {"TERM", SIGTERM}, {"USR1", SIGUSR1},
+	{"USR2", SIGUSR2},
 };
 
 int tl_signal_parse(const char *name, int *ret_signal)
@@ -89,10 +90,11 @@ int tl_account_self(struct tl_account *ret_account, struct tl_err *err)
 
 enum step { STEP_FDS, STEP_SESSION, STEP_ACCOUNT, STEP_CAPABILITY, STEP_EXEC };
 
-static const char *const step_texts[] = {
-	"its descriptors cannot be set up", "it cannot lead a session",
-	"the account cannot be taken on", "the right to read cannot be kept",
-	"it cannot be executed"};
+static const char *const step_texts[] = {"its descriptors cannot be set up",
+					 "it cannot lead a session",
+					 "the account cannot be taken on",
+					 "the right to read cannot be kept",
+					 "it cannot be executed"};
 
 struct failure {
 	int step;

@@ -32,7 +32,7 @@ struct tl_child_spec {
 	size_t fd_count;
 	const struct tl_account *account; /* taken on when this program is root; NULL: none */
 	const char *directory;		  /* "/" when it cannot be entered; NULL: unchanged */
-	bool terminal; /* descriptor 0 becomes the controlling terminal */
+	bool terminal;			  /* descriptor 0 becomes the controlling terminal */
 	bool read_all; /* as root: keeps CAP_DAC_READ_SEARCH beyond the change of account */
 };
 

@@ -72,7 +72,8 @@ static void shorten_files(json_t *result)
 	json_t *files = json_object_get(result, "files");
 	size_t omitted = 0;
 
-	while (json_array_size(files) > 0 && json_dumpb(result, NULL, 0, JSON_COMPACT) > ANSWER_MAX) {
+	while (json_array_size(files) > 0 &&
+	       json_dumpb(result, NULL, 0, JSON_COMPACT) > ANSWER_MAX) {
 		size_t keep = json_array_size(files) * 3 / 4;
 
 		omitted += json_array_size(files) - keep;
@@ -195,10 +196,10 @@ static int write_request(const struct tl_helper *helper, const struct collect_ar
 			 struct tl_err *err)
 {
 	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(16384);
-	tl_json *request = json_pack("{s:s, s:s, s:s, s:s, s:s}", "help_id", args->help_id,
-				     "summary", args->summary, "profile", args->profile,
-				     "agent_version", TOWLINE_VERSION, "host",
-				     helper->trust.identity.host_id);
+	tl_json *request =
+		json_pack("{s:s, s:s, s:s, s:s, s:s}", "help_id", args->help_id, "summary",
+			  args->summary, "profile", args->profile, "agent_version", TOWLINE_VERSION,
+			  "host", helper->trust.identity.host_id);
 
 	if (!request)
 		return tl_err_set(err, TL_EINVAL, "the summary is no UTF-8 text");
@@ -241,8 +242,7 @@ static int start_collector(struct tl_helper *helper, const struct collect_args *
 			.path = path,
 			.argv = argv,
 			.env = env,
-			.fds = (int[]){input_read, output_write, STDERR_FILENO,
-				       ask->message.fds[0],
+			.fds = (int[]){input_read, output_write, STDERR_FILENO, ask->message.fds[0],
 				       ask->message.fd_count > 1 ? ask->message.fds[1] : null_fd},
 			.fd_count = 5,
 			.account = &helper->agent,
@@ -261,8 +261,8 @@ static void watch(struct tl_collection *collection)
 	collection->timer.data = collection;
 	collection->output.data = collection;
 	collection->open_handles = 2;
-	uv_timer_start(&collection->timer, on_timeout,
-		       (uint64_t)helper->policy.collect_timeout_ms, 0);
+	uv_timer_start(&collection->timer, on_timeout, (uint64_t)helper->policy.collect_timeout_ms,
+		       0);
 	uv_poll_start(&collection->output, UV_READABLE, on_output);
 	helper->collection = collection;
 }
@@ -276,7 +276,8 @@ int tl_collection_start(struct tl_helper *helper, struct tl_ask *ask, struct tl_
 	if (rc != 0)
 		return rc;
 	if (helper->collection)
-		return tl_err_set(err, TL_EBUSY, "another collection runs: try again when it is done");
+		return tl_err_set(err, TL_EBUSY,
+				  "another collection runs: try again when it is done");
 	if (!tl_strv_has(&helper->policy.collect_profiles, args.profile))
 		return tl_err_set(err, TL_EDENIED,
 				  "this machine's policy does not allow the profile \"%s\" "

@@ -15,11 +15,7 @@ enum tl_consent_state {
 	TL_CONSENT_WITHDRAWN /* who asked has gone, or takes it back */
 };
 
-enum tl_consent_event {
-	TL_CONSENT_EV_ANSWER,
-	TL_CONSENT_EV_DEADLINE,
-	TL_CONSENT_EV_WITHDRAW
-};
+enum tl_consent_event { TL_CONSENT_EV_ANSWER, TL_CONSENT_EV_DEADLINE, TL_CONSENT_EV_WITHDRAW };
 
 struct tl_consent {
 	enum tl_consent_state state;

@@ -119,7 +119,8 @@ static int open_state(struct tl_helper *helper, struct tl_err *err)
 		return tl_err_set(err, TL_EBUSY, "another helper uses %s",
 				  helper->options.state_dir);
 	if (rc == 0)
-		rc = tl_trust_open(helper->state_fd, helper->options.state_dir, &helper->trust, err);
+		rc = tl_trust_open(helper->state_fd, helper->options.state_dir, &helper->trust,
+				   err);
 	if (rc == 0)
 		rc = tl_spent_open(helper->state_fd, helper->clock, &helper->spent, err);
 	return rc;

@@ -14,7 +14,7 @@
 #define TL_DOOR_AGENT 1u   /* helper.sock: root and the agent's user */
 #define TL_DOOR_CONSENT 2u /* consent.sock: every local user; each verb looks at who asks */
 
-#define TL_HELPER_NEW 1u     /* no enrolment known yet */
+#define TL_HELPER_NEW 1u /* no enrolment known yet */
 #define TL_HELPER_ENROLLED 2u
 
 enum tl_consent_flag { TL_CONSENT_FLAG_ASK, TL_CONSENT_FLAG_YES, TL_CONSENT_FLAG_NO };
@@ -23,8 +23,9 @@ struct tl_helper_options {
 	const char *policy_file; /* NULL: TL_POLICY_PATH */
 	const char *socket_dir;
 	const char *state_dir;
-	const char *agent_user;	 /* name or number; NULL: this program's own */
-	const char *agent_state; /* directory with the enrolment; NULL: the agent tells by `hello` */
+	const char *agent_user; /* name or number; NULL: this program's own */
+	const char
+		*agent_state; /* directory with the enrolment; NULL: the agent tells by `hello` */
 	enum tl_consent_flag consent;
 };
 

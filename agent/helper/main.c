@@ -78,15 +78,17 @@ static int check_config(const struct tl_cli *cli, struct tl_err *err)
 
 static const struct tl_cli_option run_options[] = {
 	{0, "socket-dir", "DIR", "Directory of helper.sock and consent.sock (" SOCKET_DIR ")."},
-	{0, "state", "DIR", "Directory of the consent key, the pinned enrolment and used grants ("
-			    STATE_DIR ")."},
+	{0, "state", "DIR",
+	 "Directory of the consent key, the pinned enrolment and used grants (" STATE_DIR ")."},
 	{0, "agent-user", "USER",
 	 "Account, by name or number, that the agent runs as (" AGENT_USER
 	 " for root, else the caller)."},
 	{0, "agent-state", "DIR",
-	 "The agent's state directory: an enrolment found there is pinned before the agent speaks."},
+	 "The agent's state directory: an enrolment found there is pinned before the agent "
+	 "speaks."},
 	{0, "consent", "ask|yes|no",
-	 "Who answers requests for sessions: a person (ask), or this flag, for demonstrations. As root, "
+	 "Who answers requests for sessions: a person (ask), or this flag, for demonstrations. As "
+	 "root, "
 	 "yes needs consent.unattended in the policy."},
 	{0},
 };
@@ -104,7 +106,8 @@ static const struct tl_cli_option program_options[] = {
 static const struct tl_cli_command commands[] = {
 	{"check-config", NULL, 0, 0, "check the policy", NULL, check_options, check_config},
 	{"run", NULL, 0, 0, "run the helper",
-	 "Answers the agent at helper.sock and local users at consent.sock. Decides about sessions by "
+	 "Answers the agent at helper.sock and local users at consent.sock. Decides about sessions "
+	 "by "
 	 "the policy and by asking a person; starts their shells and the collector. Never uses the "
 	 "network.",
 	 run_options, run},

@@ -16,7 +16,8 @@ static const struct tl_conf_key keys[] = {
 	{"collect.timeout", TL_CONF_DURATION, KEY(collect_timeout_ms), "5m", 1000, 3600000, NULL,
 	 "How long a collection may take before it is ended."},
 	{"consent.ask", TL_CONF_LIST, KEY(consent_ask), "", 0, 64, NULL,
-	 "The login names of those who may decide about sessions. An empty list: root and every person "
+	 "The login names of those who may decide about sessions. An empty list: root and every "
+	 "person "
 	 "with an account here."},
 	{"consent.timeout", TL_CONF_DURATION, KEY(consent_timeout_ms), "2m", 1000, 600000, NULL,
 	 "How long a request for a session waits for a person. Then it is refused."},
@@ -31,14 +32,17 @@ static const struct tl_conf_key keys[] = {
 	{"sessions.unattended", TL_CONF_BOOL, KEY(sessions_unattended), "false", 0, 0, NULL,
 	 "true: sessions begin without asking anybody, for machines without a person in front."},
 	{"sessions.user", TL_CONF_TEXT, KEY(sessions_user), "", 0, 64, NULL,
-	 "The account that sessions run as. A helper that runs as root starts no session without it; "
+	 "The account that sessions run as. A helper that runs as root starts no session without "
+	 "it; "
 	 "any other helper can only use its own account."},
 };
 
 const struct tl_conf_schema tl_policy_schema = {
 	.name = "policy.yaml",
-	.intro = "What Towline may do on this machine. It belongs to the machine's owner and wins over "
-		 "everything the relay asks. Every key is optional; the values shown are the defaults.",
+	.intro = "What Towline may do on this machine. It belongs to the machine's owner and wins "
+		 "over "
+		 "everything the relay asks. Every key is optional; the values shown are the "
+		 "defaults.",
 	.keys = keys,
 	.key_count = TL_ARRAY_LEN(keys),
 	.struct_size = sizeof(struct tl_policy),
@@ -59,10 +63,11 @@ static int read_scopes(struct tl_policy *policy, const char *file, struct tl_err
 		unsigned bit = scope_bit(policy->sessions_scopes.items[i]);
 
 		if (!bit)
-			return tl_err_set(err, TL_ECONFIG,
-					  "%s: sessions.scopes: \"%s\" is none of terminal, exec, files, "
-					  "forwarding",
-					  file, policy->sessions_scopes.items[i]);
+			return tl_err_set(
+				err, TL_ECONFIG,
+				"%s: sessions.scopes: \"%s\" is none of terminal, exec, files, "
+				"forwarding",
+				file, policy->sessions_scopes.items[i]);
 		policy->scopes |= bit;
 	}
 	return 0;
@@ -102,9 +107,10 @@ int tl_policy_narrow(const struct tl_policy *policy, const struct tl_grant *gran
 		return tl_err_set(err, TL_EDENIED,
 				  "this machine's policy allows no sessions (sessions.enabled)");
 	if (!scopes)
-		return tl_err_set(err, TL_EDENIED,
-				  "this machine's policy allows nothing of what the session asks for "
-				  "(sessions.scopes)");
+		return tl_err_set(
+			err, TL_EDENIED,
+			"this machine's policy allows nothing of what the session asks for "
+			"(sessions.scopes)");
 	*ret_scopes = scopes;
 	*ret_max_s = grant->max_s < max_s ? grant->max_s : max_s;
 	return 0;
@@ -140,10 +146,11 @@ static json_t *list_json(const struct tl_strv *list)
 
 json_t *tl_policy_summary(const struct tl_policy *policy)
 {
-	return json_pack("{s:o, s:b, s:b, s:o, s:I}", "profiles", list_json(&policy->collect_profiles),
-			 "sessions", policy->sessions_enabled, "unattended",
-			 policy->sessions_unattended, "scopes", tl_scopes_json(policy->scopes),
-			 "max_minutes", (json_int_t)policy->sessions_max_minutes);
+	return json_pack("{s:o, s:b, s:b, s:o, s:I}", "profiles",
+			 list_json(&policy->collect_profiles), "sessions", policy->sessions_enabled,
+			 "unattended", policy->sessions_unattended, "scopes",
+			 tl_scopes_json(policy->scopes), "max_minutes",
+			 (json_int_t)policy->sessions_max_minutes);
 }
 
 json_t *tl_scopes_json(unsigned scopes)
@@ -168,8 +175,9 @@ int tl_scopes_from_json(const json_t *names, unsigned *ret_scopes, struct tl_err
 		unsigned bit = json_is_string(name) ? scope_bit(json_string_value(name)) : 0;
 
 		if (!bit)
-			return tl_err_set(err, TL_EINVAL, "a scope is none of terminal, exec, files, "
-							  "forwarding");
+			return tl_err_set(err, TL_EINVAL,
+					  "a scope is none of terminal, exec, files, "
+					  "forwarding");
 		scopes |= bit;
 	}
 	*ret_scopes = scopes;

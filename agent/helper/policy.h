@@ -14,7 +14,8 @@
 struct tl_policy {
 	struct tl_strv collect_profiles;
 	int64_t collect_timeout_ms;
-	struct tl_strv consent_ask; /* login names; empty: every person, see tl_policy_may_consent */
+	struct tl_strv
+		consent_ask; /* login names; empty: every person, see tl_policy_may_consent */
 	int64_t consent_timeout_ms;
 	bool consent_unattended;
 	bool sessions_enabled;
@@ -29,7 +30,8 @@ extern const struct tl_conf_schema tl_policy_schema;
 
 /* Loads `path`; NULL means TL_POLICY_PATH, which may be missing (defaults then). *ret_policy is zeroed
  * by the caller and cleared with tl_policy_clear, after failure too. */
-TL_MUST_CHECK int tl_policy_load(const char *path, struct tl_policy *ret_policy, struct tl_err *err);
+TL_MUST_CHECK int tl_policy_load(const char *path, struct tl_policy *ret_policy,
+				 struct tl_err *err);
 /* From memory, for tests and the fuzzer. */
 TL_MUST_CHECK int tl_policy_parse(const char *text, size_t len, struct tl_policy *ret_policy,
 				  struct tl_err *err);
@@ -51,6 +53,7 @@ json_t *tl_policy_summary(const struct tl_policy *policy);
 
 /* Scope bits as a JSON array of names and back. */
 json_t *tl_scopes_json(unsigned scopes);
-TL_MUST_CHECK int tl_scopes_from_json(const json_t *names, unsigned *ret_scopes, struct tl_err *err);
+TL_MUST_CHECK int tl_scopes_from_json(const json_t *names, unsigned *ret_scopes,
+				      struct tl_err *err);
 
 #endif

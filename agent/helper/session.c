@@ -26,12 +26,12 @@ json_t *tl_session_json(const struct tl_session *session)
 	const struct tl_grant *grant = &session->grant;
 	unsigned scopes = session->state == TL_SESSION_ASKING ? session->consent.asked_scopes
 							      : session->consent.given_scopes;
-	json_t *json = json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:I}", "session", grant->session,
-		"engineer", grant->engineer, "name", grant->name, "ticket", grant->ticket,
-		"purpose", grant->purpose, "lane", tl_lane_name(grant->lane), "scopes",
-		tl_scopes_json(scopes), "state", state_name(session->state), "max_s",
-		(json_int_t)session->max_s);
+	json_t *json =
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:s, s:I}", "session",
+			  grant->session, "engineer", grant->engineer, "name", grant->name,
+			  "ticket", grant->ticket, "purpose", grant->purpose, "lane",
+			  tl_lane_name(grant->lane), "scopes", tl_scopes_json(scopes), "state",
+			  state_name(session->state), "max_s", (json_int_t)session->max_s);
 	char text[TL_TIME_TEXT];
 
 	if (json && session->started_ms) {
@@ -91,7 +91,8 @@ static void reply_decision(struct tl_session *session)
 		.subject = session->grant.session,
 		.ticket = session->grant.ticket,
 		.uid = session->by_policy ? geteuid() : consent->uid,
-		.decision = session->by_policy ? "policy" : decision,
+		.decision = decision,
+		.by = session->by_policy ? "policy" : "person",
 		.scopes = consent->given_scopes,
 	};
 	tl_auto(tl_buf) struct tl_buf jws = TL_BUF_INIT(TL_JWT_MAX);
@@ -106,10 +107,10 @@ static void reply_decision(struct tl_session *session)
 		tl_ask_fail(ask, err.code, tl_err_text(&err));
 		return;
 	}
-	result = json_pack("{s:s, s:s, s:o, s:s, s:I}", "session", session->grant.session,
-			   "decision", consent->state == TL_CONSENT_YES ? "yes" : "no", "scopes",
-			   tl_scopes_json(consent->given_scopes), "consent", tl_buf_str(&jws),
-			   "max_s", (json_int_t)session->max_s);
+	result = json_pack("{s:s, s:s, s:s, s:o, s:s, s:I}", "session", session->grant.session,
+			   "decision", decision, "lane", tl_lane_name(session->grant.lane),
+			   "scopes", tl_scopes_json(consent->given_scopes), "consent",
+			   tl_buf_str(&jws), "max_s", (json_int_t)session->max_s);
 	if (result && consent->state != TL_CONSENT_YES)
 		json_object_set_new(result, "reason", json_string(session->end_reason));
 	tl_ask_reply(ask, result, NULL, 0);
@@ -220,7 +221,8 @@ static void decide(struct tl_session *session, enum tl_consent_event event, cons
 {
 	if (tl_consent_step(&session->consent, event, NULL, NULL) != 0)
 		return;
-	snprintf(session->end_reason, sizeof(session->end_reason), "%s", reason);
+	if (reason != session->end_reason)
+		snprintf(session->end_reason, sizeof(session->end_reason), "%s", reason);
 	session_step(session, TL_SESSION_EV_DECIDED);
 }
 
@@ -281,8 +283,9 @@ void tl_session_last_process_gone(struct tl_session *session)
 
 static void answer_by_itself(struct tl_session *session, bool yes, const char *reason)
 {
-	struct tl_consent_answer answer = {
-		.yes = yes, .scopes = session->consent.asked_scopes, .uid = geteuid()};
+	struct tl_consent_answer answer = {.yes = yes,
+					   .scopes = session->consent.asked_scopes,
+					   .uid = geteuid()};
 
 	session->by_policy = true;
 	snprintf(session->end_reason, sizeof(session->end_reason), "%s", yes ? "" : reason);

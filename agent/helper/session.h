@@ -20,9 +20,9 @@ struct tl_helper;
 enum tl_session_state { TL_SESSION_ASKING, TL_SESSION_ACTIVE, TL_SESSION_ENDING, TL_SESSION_OVER };
 
 enum tl_session_event {
-	TL_SESSION_EV_DECIDED,	     /* the consent has left TL_CONSENT_ASKING */
-	TL_SESSION_EV_TIMER,	     /* of the state: consent deadline, longest duration, grace */
-	TL_SESSION_EV_STOP,	     /* a person, the relay or the agent's death: see end_reason */
+	TL_SESSION_EV_DECIDED, /* the consent has left TL_CONSENT_ASKING */
+	TL_SESSION_EV_TIMER,   /* of the state: consent deadline, longest duration, grace */
+	TL_SESSION_EV_STOP,    /* a person, the relay or the agent's death: see end_reason */
 	TL_SESSION_EV_LAST_PROCESS_GONE
 };
 
@@ -42,8 +42,8 @@ struct tl_session {
 	enum tl_session_state state;
 	struct tl_grant grant;
 	struct tl_consent consent;
-	bool by_policy; /* consent was not a person's */
-	struct tl_ask *ask;   /* session.request, until it is answered */
+	bool by_policy;	       /* consent was not a person's */
+	struct tl_ask *ask;    /* session.request, until it is answered */
 	struct tl_conn *owner; /* the agent's connection; NULL once it has gone */
 	uv_timer_t timer;
 	int64_t max_s;

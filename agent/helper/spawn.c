@@ -103,11 +103,11 @@ static int open_pipes(struct ends *ends, struct tl_err *err)
 	return 0;
 }
 
-static int start(const struct tl_spawn_spec *spec, const struct ends *ends, const struct tl_strv *env,
-		 pid_t *ret_pid, struct tl_err *err)
+static int start(const struct tl_spawn_spec *spec, const struct ends *ends,
+		 const struct tl_strv *env, pid_t *ret_pid, struct tl_err *err)
 {
 	const char *base = strrchr(spec->account->shell, '/');
-	char login_name[NAME_MAX + 2];
+	char login_name[PATH_MAX + 1];
 	const char *const shell[] = {login_name, NULL};
 	const char *const command[] = {base ? base + 1 : spec->account->shell, "-c", spec->command,
 				       NULL};

@@ -47,11 +47,12 @@ int tl_trust_pin(struct tl_trust *trust, const struct tl_identity *identity, str
 	if (trust->pinned && tl_identity_equal(&trust->identity, identity))
 		return 0;
 	if (trust->pinned)
-		return tl_err_set(err, TL_ECONFLICT,
-				  "the helper trusts this machine's first enrolment, at %s; when the "
-				  "machine was enrolled anew on purpose, remove %s/" TL_IDENTITY_FILE
-				  " and restart the helper",
-				  trust->identity.url, trust->state_dir);
+		return tl_err_set(
+			err, TL_ECONFLICT,
+			"the helper trusts this machine's first enrolment, at %s; when the "
+			"machine was enrolled anew on purpose, remove %s/" TL_IDENTITY_FILE
+			" and restart the helper",
+			trust->identity.url, trust->state_dir);
 	rc = tl_identity_save(trust->state_fd, identity, err);
 	return rc == 0 ? adopt(trust, identity, err) : rc;
 }
@@ -85,10 +86,11 @@ int tl_trust_receipt(const struct tl_trust *trust, const struct tl_clock *clock,
 	if (!trust->pinned)
 		return tl_err_set(err, TL_EAUTH, "the helper knows no enrolment of this machine");
 	tl_user_name(receipt->uid, user, sizeof(user));
-	claims = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:I}", "host", trust->identity.host_id,
-			   "what", receipt->what, "subject", receipt->subject, "uid",
-			   (json_int_t)receipt->uid, "user", user, "decision", receipt->decision,
-			   "iat", (json_int_t)(tl_clock_wall_ms(clock) / 1000));
+	claims = json_pack("{s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:I}", "host",
+			   trust->identity.host_id, "what", receipt->what, "subject",
+			   receipt->subject, "uid", (json_int_t)receipt->uid, "user", user,
+			   "decision", receipt->decision, "by", receipt->by, "iat",
+			   (json_int_t)(tl_clock_wall_ms(clock) / 1000));
 	if (!claims)
 		return tl_err_set(err, TL_ENOMEM, "out of memory");
 	if (receipt->ticket)

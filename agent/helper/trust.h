@@ -34,7 +34,8 @@ struct tl_receipt {
 	const char *subject; /* SHA-256 of the bundle, or session id */
 	const char *ticket;  /* NULL: none yet */
 	uid_t uid;
-	const char *decision; /* "yes", "no", "timeout", "policy" */
+	const char *decision; /* "yes", "no", "timeout" */
+	const char *by;	      /* "person", or "policy" where nobody was asked */
 	unsigned scopes;      /* 0: none named */
 };
 /* Appends a signed consent receipt. */

@@ -73,7 +73,8 @@ static int consent_bundle(void *app, struct tl_ask *ask, struct tl_err *err)
 							   .subject = args.sha256,
 							   .ticket = args.ticket,
 							   .uid = (uid_t)args.uid,
-							   .decision = args.decision},
+							   .decision = args.decision,
+							   .by = "person"},
 				      &jws, err);
 	if (rc == 0)
 		tl_ask_reply(ask, json_pack("{s:s}", "consent", tl_buf_str(&jws)), NULL, 0);
@@ -131,7 +132,8 @@ struct spawn_args {
 static int session_spawn(void *app, struct tl_ask *ask, struct tl_err *err)
 {
 	static const struct tl_json_member members[] = {
-		{"channel", TL_JSON_INT, false, offsetof(struct spawn_args, channel), 0, UINT32_MAX},
+		{"channel", TL_JSON_INT, false, offsetof(struct spawn_args, channel), 0,
+		 UINT32_MAX},
 		{"columns", TL_JSON_INT, false, offsetof(struct spawn_args, columns), 0,
 		 TL_SPAWN_CELLS_MAX},
 		{"command", TL_JSON_TEXT, false, offsetof(struct spawn_args, command), 0,
@@ -250,7 +252,8 @@ static int consent_watch(void *app, struct tl_ask *ask, struct tl_err *err)
 	conn->data = helper;
 	tl_ask_reply(ask, NULL, NULL, 0);
 	/* What waits already is told too: who opens the window late must still see it. */
-	for (const struct tl_session *session = helper->sessions; session; session = session->next) {
+	for (const struct tl_session *session = helper->sessions; session;
+	     session = session->next) {
 		tl_json *args = tl_session_json(session);
 
 		if (session->state == TL_SESSION_ASKING)

@@ -1,0 +1,27 @@
+/* Working off the queue: the first item gets its ticket, then its bundle is uploaded, then the next.
+ * delivery_step is the only switch. Loop thread only. */
+#ifndef TOWLINE_AGENT_DELIVERY_H
+#define TOWLINE_AGENT_DELIVERY_H
+
+#include "core/relay.h"
+#include "daemon/queue.h"
+
+struct tl_delivery;
+
+struct tl_delivery_options {
+	uv_loop_t *loop;
+	struct tl_relay *relay;
+	struct tl_queue *queue;
+	int bundles_fd; /* the directory of spooled bundles; borrowed */
+};
+
+TL_MUST_CHECK int tl_delivery_new(const struct tl_delivery_options *options,
+				  struct tl_delivery **ret_delivery, struct tl_err *err);
+/* There is something new in the queue, or the relay has become reachable. */
+void tl_delivery_wake(struct tl_delivery *delivery);
+void tl_delivery_close(struct tl_delivery *delivery);
+
+/* "<help_id>.tar.zst" */
+void tl_bundle_file_name(const char *help_id, char name[static 64]);
+
+#endif

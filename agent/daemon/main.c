@@ -1,0 +1,81 @@
+/* towline-agent: the endpoint's line to its relay, and what a person at the endpoint can do with it. */
+#include "daemon/cmd.h"
+
+static const struct tl_cli_option json_options[] = {
+	{0, "json", NULL, "Print one line of JSON."},
+	{0},
+};
+static const struct tl_cli_option collect_options[] = {
+	{0, "json", NULL, "Print one line of JSON."},
+	{'o', "output", "FILE", "Where the bundle goes; made new (towline-ID.tar.zst)."},
+	{0, "profile", "NAME", "The collector profile (collect.profile of the configuration)."},
+	{0},
+};
+static const struct tl_cli_option consent_options[] = {
+	{0, "answer", "yes|no", "Answer the request SESSION at once, for everything it asks."},
+	{0, "watch", NULL, "Stay for further requests when the first session has ended."},
+	{0},
+};
+static const struct tl_cli_option enroll_options[] = {
+	{0, "name", "NAME", "The name the host gets at the relay (this machine's host name)."},
+	{0},
+};
+static const struct tl_cli_option help_options[] = {
+	{0, "json", NULL, "Print one line of JSON."},
+	{0, "no-wait", NULL, "Do not wait until the ticket is there and the bundle is sent."},
+	{0, "yes", NULL, "Agree to sending without being asked."},
+	{0},
+};
+static const struct tl_cli_option check_options[] = {
+	{0, "sample", NULL, "Print a commented sample instead of checking."},
+	{0},
+};
+
+static const struct tl_cli_command commands[] = {
+	{"check-config", NULL, 0, 0, "check the configuration", NULL, check_options,
+	 tl_cmd_check_config},
+	{"collect", NULL, 0, 0, "make a bundle and keep it here",
+	 "Needs neither relay nor daemon. The bundle holds what this user may read, redacted as "
+	 "always.",
+	 collect_options, tl_cmd_collect},
+	{"consent", "[SESSION]", 0, 1, "decide about remote sessions",
+	 "Waits for requests, shows who asks, why and for how long, and asks about each thing the "
+	 "session wants. No answer is a no. While a session is open it says so; \"stop\" ends it.",
+	 consent_options, tl_cmd_consent},
+	{"enroll", "TOKEN|-", 1, 1, "make this machine known to a relay",
+	 "TOKEN is the line that the relay's administrator gave you; - reads it from standard "
+	 "input, "
+	 "which keeps it out of the shell's history and the process list. The helper must run.",
+	 enroll_options, tl_cmd_enroll},
+	{"get-help", "[SUMMARY]", 0, 1, "ask for help",
+	 "Collects what helps to understand the trouble, shows what would be sent and where, and "
+	 "asks. "
+	 "Without a connection the request is queued and sent later; nothing is lost.",
+	 help_options, tl_cmd_get_help},
+	{"run", NULL, 0, 0, "run the agent",
+	 "Keeps one connection to the relay, sends what is queued, and answers local users. Ends "
+	 "by "
+	 "itself when another agent with the same identity connects.",
+	 NULL, tl_cmd_run},
+	{"sessions", NULL, 0, 0, "list the remote sessions", NULL, json_options, tl_cmd_sessions},
+	{"status", NULL, 0, 0, "show how the agent is", NULL, json_options, tl_cmd_status},
+	{"stop", "SESSION", 1, 1, "end a remote session", NULL, NULL, tl_cmd_stop},
+};
+
+static const struct tl_cli_option program_options[] = {
+	{0, "config", "FILE", "The configuration (" TL_AGENT_CONFIG_PATH ", if it is there)."},
+	{0},
+};
+
+int main(int argc, char **argv)
+{
+	static const struct tl_cli_program program = {
+		.name = "towline-agent",
+		.summary = "get help on this machine, and let help in when you agree",
+		.options = program_options,
+		.commands = commands,
+		.command_count = TL_ARRAY_LEN(commands),
+	};
+
+	return tl_cli_main(&program, argc, argv);
+}

@@ -1,0 +1,23 @@
+/* A session as the agent carries it: grant → the helper's decision → told to the relay → towline-session
+ * runs → its end told to the relay. The agent decides nothing here. session_step is the only switch,
+ * session_enter the only place that changes state. Loop thread only. */
+#ifndef TOWLINE_AGENT_SESSION_H
+#define TOWLINE_AGENT_SESSION_H
+
+#include "daemon/agent.h"
+
+#define TL_AGENT_SESSIONS_MAX 8
+
+/* A grant came. One for a session that is known already is ignored. */
+void tl_agent_session_granted(struct tl_agent *agent, const char *session, const char *grant);
+/* The relay, the helper or the agent's end stops it. Unknown sessions are ignored. */
+void tl_agent_session_stop(struct tl_agent *agent, const char *session, const char *reason);
+/* After SIGCHLD. */
+void tl_agent_sessions_reap(struct tl_agent *agent);
+/* The helper has gone: no session can go on. */
+void tl_agent_sessions_orphaned(struct tl_agent *agent);
+/* [{"session","state"}]; the caller owns it. */
+json_t *tl_agent_sessions_json(const struct tl_agent *agent);
+void tl_agent_sessions_close(struct tl_agent *agent);
+
+#endif
