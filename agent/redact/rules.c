@@ -31,13 +31,18 @@
 #define NOT_NSS "(?!(?:files|compat|db|nis|nisplus|sss|systemd|ldap|winbind|extrausers)(?:\\s|\\z))"
 #define SEPARATOR "(?:=>|:=|==?|:)"
 
-/* A value in whichever quoting it stands; group 1 in each branch. No branch needs the closing quote. */
+/* A value without quotes. */
 #define BARE "((?:\\\\\\\\|\\\\(?![\"'])|[^\\s\"'\\\\])++)"
+/* A value in whichever quoting it stands; group 1 in each branch. No branch needs the closing quote.
+ * A quote that a word follows at once does not end the value: shells join such parts, and the value
+ * may hold the quote that another's missing one left open. */
 #define VALUE \
-	NOT_DONE NOT_SWITCH NOT_NSS "(?|\"" NOT_DONE NOT_SWITCH "((?:[^\"\\\\]|\\\\.)++)" \
-				    "|\\\\\"" NOT_DONE NOT_SWITCH "((?:[^\"\\\\]|\\\\[^\"])++)" \
-				    "|'" NOT_DONE NOT_SWITCH "((?:[^'\\\\]|\\\\.)++)" \
-				    "|(?![\\[{(](?:[\\s\"'\\]})]|\\z))" BARE ")"
+	NOT_DONE NOT_SWITCH NOT_NSS \
+		"(?|\"" NOT_DONE NOT_SWITCH "((?:[^\"\\\\]|\\\\.|\"(?=[\\w$@#%!./+-]))++)" \
+		"|\\\\\"" NOT_DONE NOT_SWITCH \
+		"((?:[^\"\\\\]|\\\\[^\"]|\\\\\"(?=[\\w$@#%!./+-]))++)" \
+		"|'" NOT_DONE NOT_SWITCH "((?:[^'\\\\]|\\\\.|'(?=[\\w$@#%!./+-]))++)" \
+		"|(?![\\[{(](?:[\\s\"'\\]})]|\\z))" BARE ")"
 
 const struct tl_redact_rule tl_redact_builtin[] = {
 	{"private-key", "private", "-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
