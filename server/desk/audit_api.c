@@ -35,8 +35,8 @@ static int export_to_file(struct tl_store *store, int *ret_fd, uint64_t *ret_siz
 void tl_audit_show(struct tl_http_call *call)
 {
 	struct tl_err err = TL_ERR_INIT;
-	uint64_t size;
-	int fd;
+	uint64_t size = 0;
+	int fd = -1;
 
 	if (export_to_file(tl_desk_store(call), &fd, &size, &err))
 		tl_reply_failure(call, NULL, &err);
