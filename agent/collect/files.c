@@ -167,7 +167,7 @@ static int take_glob(struct collect_context *context, const char *source, struct
 	int r = 0;
 
 	snprintf(pattern, sizeof pattern, "%s%s", context->root, source);
-	if (glob(pattern, 0, NULL, &found) == 0)
+	if (glob(pattern, 0, NULL, &found) == 0 && tl_streq(context->outcome, "absent"))
 		context->outcome = "ok";
 	for (size_t i = 0; r == 0 && i < found.gl_pathc; i++) {
 		if (collect_expired(context, source))
