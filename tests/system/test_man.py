@@ -8,8 +8,9 @@ import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("TOWLINE_BIN_DIR", "build/dev/bin")).resolve()
-PAGES = {"towline": "towline.1", "towline-agent": "towline-agent.8",
-         "towline-helper": "towline-helper.8", "towline-relay": "towline-relay.8"}
+MADE = BIN.parent / "docs" / "man"
+PAGES = {"towline": SOURCE / "docs" / "man" / "towline.1", "towline-agent": MADE / "towline-agent.8",
+         "towline-helper": MADE / "towline-helper.8", "towline-relay": MADE / "towline-relay.8"}
 
 
 def help_of(program, *command):
@@ -37,8 +38,7 @@ def options(text):
 
 def page_words(program):
     """The page as a reader sees it, on one line, without overstriking."""
-    page = SOURCE / "docs" / "man" / PAGES[program]
-    shown = subprocess.run(["mandoc", "-Tutf8", "-O", "width=1000", page], capture_output=True, check=True).stdout
+    shown = subprocess.run(["mandoc", "-Tutf8", "-O", "width=1000", PAGES[program]], capture_output=True, check=True).stdout
     return " ".join(re.sub(".\b", "", shown.decode()).split())
 
 
@@ -68,6 +68,7 @@ def test_every_command_has_help_worth_reading(program):
 
 
 def test_generated_pages_are_well_formed():
-    pages = sorted((BIN.parent / "docs" / "man").glob("*.5"))
-    assert [page.name for page in pages] == ["agent.yaml.5", "policy.yaml.5", "relay.yaml.5"]
+    pages = sorted(MADE.glob("*.[1-8]"))
+    assert [page.name for page in pages] == ["agent.yaml.5", "policy.yaml.5", "relay.yaml.5", "towline-agent.8",
+                                             "towline-helper.8", "towline-relay.8"]
     subprocess.run(["mandoc", "-Tlint", "-W", "warning", *pages], check=True)
