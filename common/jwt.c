@@ -104,7 +104,7 @@ int tl_jwt_verify(const struct tl_key *key, const char *typ, const char *token, 
 		  json_t **ret_claims, struct tl_err *err)
 {
 	tl_json *header = NULL;
-	struct parts parts;
+	struct parts parts = {.header = NULL};
 	int outcome = split(token, len, &parts, err);
 
 	if (!outcome)
@@ -122,7 +122,7 @@ int tl_jwt_peek(const char *token, size_t len, json_t **ret_header, json_t **ret
 		struct tl_err *err)
 {
 	tl_json *header = NULL, *claims = NULL;
-	struct parts parts;
+	struct parts parts = {.header = NULL};
 	int outcome = split(token, len, &parts, err);
 
 	if (!outcome)
