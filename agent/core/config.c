@@ -10,7 +10,7 @@ static const char *const log_levels[] = {"error", "warning", "info", "debug", NU
 #define KEY(field) offsetof(struct tl_agent_config, field)
 
 static const struct tl_conf_key keys[] = {
-	{"collect.profile", TL_CONF_TEXT, KEY(profile), "default", 1, 64, NULL,
+	{"collect.profile", TL_CONF_TEXT, KEY(profile), "standard", 1, 64, NULL,
 	 "The collector profile that a help request runs. The helper's policy may refuse it."},
 	{"helper.dir", TL_CONF_PATH, KEY(helper_dir), "/run/towline", 0, 0, NULL,
 	 "The directory of the helper's sockets, helper.sock and consent.sock."},

@@ -11,7 +11,7 @@ static const char *const scope_names[] = {"terminal", "exec", "files", "forwardi
 #define KEY(field) offsetof(struct tl_policy, field)
 
 static const struct tl_conf_key keys[] = {
-	{"collect.profiles", TL_CONF_LIST, KEY(collect_profiles), "default", 0, 32, NULL,
+	{"collect.profiles", TL_CONF_LIST, KEY(collect_profiles), "standard,quick", 0, 32, NULL,
 	 "The collector profiles that may run. An empty list: none, no bundle is ever made."},
 	{"collect.timeout", TL_CONF_DURATION, KEY(collect_timeout_ms), "5m", 1000, 3600000, NULL,
 	 "How long a collection may take before it is ended."},
