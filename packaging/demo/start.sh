@@ -58,14 +58,15 @@ start_endpoint() {
 	install -d -m 0700 "$demo_dir/helper"
 	install -d -m 0755 "$demo_dir/run-helper"
 	write_agent_config
-	relay_command enrol-token create --url "$relay_url" |
-		as_uid "$agent_uid" "$bin_dir/towline-agent" enroll - --name "$host_name" \
-			--config "$demo_dir/agent.yaml"
 	start_program helper 0 "$bin_dir/towline-helper" run --policy "$demo_dir/policy.yaml" \
 		--socket-dir "$demo_dir/run-helper" --state "$demo_dir/helper" --agent-user "$agent_uid" \
 		--agent-state "$demo_dir/agent" --consent yes
 	wait_until 30 "the helper did not start: see $demo_dir/log/helper.log" \
 		test -S "$demo_dir/run-helper/helper.sock"
+	# The helper's consent key is registered with the host: it runs before the enrolment.
+	relay_command enrol-token create --url "$relay_url" |
+		as_uid "$agent_uid" "$bin_dir/towline-agent" enroll - --name "$host_name" \
+			--config "$demo_dir/agent.yaml"
 	start_program agent "$agent_uid" "$bin_dir/towline-agent" run --config "$demo_dir/agent.yaml"
 	wait_until 30 "the agent did not reach the relay: see $demo_dir/log/agent.log" agent_is_connected
 }
