@@ -7,6 +7,7 @@
 #define JIT_STACK_MIN (32 * 1024)
 #define JIT_STACK_MAX (1024 * 1024)
 #define PEM_DASHES "-----"
+#define LOOK_BACK 256
 
 struct tl_redact_rules {
 	const struct tl_redact_rule *rows;
@@ -146,6 +147,17 @@ static void extend_block(struct span *span, const char *marker, const char *text
 	span->end = dashes ? (size_t)(dashes - text) + strlen(PEM_DASHES) : len;
 }
 
+/* The next match may begin inside this one's end: an open quote can make one secret look like the
+ * middle of another. Looking back no further than that keeps the work linear. */
+static size_t next_offset(const struct span *span)
+{
+	size_t back = span->end > LOOK_BACK ? span->end - LOOK_BACK : 0;
+
+	if (back < span->start)
+		back = span->start;
+	return back > span->anchor ? back : span->anchor + 1;
+}
+
 static int find_rule(struct matcher *matcher, unsigned rule, const char *text, size_t len)
 {
 	const char *block_end = matcher->rules->rows[rule].block_end;
@@ -168,7 +180,7 @@ static int find_rule(struct matcher *matcher, unsigned rule, const char *text, s
 			extend_block(&span, block_end, text, len);
 		if (span.end > span.start && add_span(matcher, span) < 0)
 			return TL_ETOOBIG;
-		offset = span.end > offset ? span.end : offset + 1;
+		offset = next_offset(&span);
 	}
 	return 0;
 }
