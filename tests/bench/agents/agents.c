@@ -1,6 +1,7 @@
 /* Figures of a relay with thousands of agents: the memory it spends on each, and whether it takes
  * them all at once. tests/bench/agents/run makes the relay. */
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -66,8 +67,10 @@ static void print_figures(const struct swarm *swarm, int64_t storm_ms, const str
 	double dirty_kb = (double)after->dirty_kb - (double)before->dirty_kb;
 	double pss_kb = (double)after->pss_kb - (double)before->pss_kb;
 
-	printf("storm: %zu agents at once, %zu connected, %zu lost, %.1f s (TLS, token, stream)\n",
-	       swarm->count, swarm->holding, swarm->lost, (double)storm_ms / 1000);
+	printf("storm: %zu agents at once, %zu connected, %zu lost, %zu times told to come later,"
+	       " %.1f s (TLS, token, stream)\n",
+	       swarm->count, swarm->holding, swarm->lost, swarm->postponed,
+	       (double)storm_ms / 1000);
 	if (swarm->lost)
 		printf("first lost: %s\n", swarm->first_loss);
 	if (swarm->holding == 0)
@@ -154,5 +157,6 @@ int main(int argc, char **argv)
 		.command_count = 1,
 	};
 
+	signal(SIGPIPE, SIG_IGN);
 	return tl_cli_main(&program, argc, argv);
 }

@@ -13,6 +13,7 @@
 #include <towline/str.h>
 
 #define EVENTS 256
+#define STEP_MS 100
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -152,6 +153,27 @@ static const char *whole_body(const struct agent *agent)
 	return agent->in.len - (size_t)(end + 4 - head) >= need ? end + 4 : NULL;
 }
 
+/* Comes back after what the relay asks, plus up to as much again, so that not all return at once. */
+static void postpone(struct swarm *swarm, struct agent *agent)
+{
+	const char *after = strcasestr(tl_buf_str(&agent->in), "\r\nretry-after:");
+	int64_t wait_ms =
+		after ? 1000 * strtol(after + strlen("\r\nretry-after:"), NULL, 10) : 1000;
+
+	agent->retry_ms = tl_clock_mono_ms(tl_clock_system()) + wait_ms + random() % (wait_ms + 1);
+	agent->phase = WAITING;
+	swarm->postponed++;
+	disconnect(agent);
+}
+
+static void on_refusal(struct swarm *swarm, struct agent *agent)
+{
+	if (tl_str_starts(agent->in.data, "HTTP/1.1 503 "))
+		postpone(swarm, agent);
+	else
+		lose(swarm, agent, agent->in.data);
+}
+
 static void on_token_bytes(struct swarm *swarm, struct agent *agent)
 {
 	const char *body = whole_body(agent);
@@ -159,7 +181,7 @@ static void on_token_bytes(struct swarm *swarm, struct agent *agent)
 	if (!body)
 		return;
 	if (!tl_str_starts(tl_buf_str(&agent->in), "HTTP/1.1 200 ")) {
-		lose(swarm, agent, tl_buf_str(&agent->in));
+		on_refusal(swarm, agent);
 		return;
 	}
 	tl_json *json = json_loads(body, JSON_DISABLE_EOF_CHECK, NULL);
@@ -177,10 +199,8 @@ static void on_token_bytes(struct swarm *swarm, struct agent *agent)
 
 static void on_bytes(struct swarm *swarm, struct agent *agent, const char *bytes, size_t len)
 {
-	if (agent->phase == HOLDING) {
-		agent->held_bytes += len;
+	if (agent->phase == HOLDING)
 		return;
-	}
 	tl_buf_append(&agent->in, bytes, len);
 	if (agent->phase == ASKING_TOKEN) {
 		on_token_bytes(swarm, agent);
@@ -189,8 +209,8 @@ static void on_bytes(struct swarm *swarm, struct agent *agent, const char *bytes
 		swarm->holding++;
 		tl_buf_clear(&agent->in);
 		tl_buf_clear(&agent->out);
-	} else if (agent->in.len > 12 && !tl_str_starts(agent->in.data, "HTTP/1.1 200 ")) {
-		lose(swarm, agent, agent->in.data);
+	} else if (whole_body(agent)) {
+		on_refusal(swarm, agent);
 	}
 }
 
@@ -212,14 +232,14 @@ static bool tls_result(struct swarm *swarm, struct agent *agent, int result)
 
 static bool flush(struct swarm *swarm, struct agent *agent)
 {
-	while (agent->phase != LOST && agent->out.len) {
+	while (agent->ssl && agent->out.len) {
 		int n = SSL_write(agent->ssl, agent->out.data, (int)agent->out.len);
 
 		if (!tls_result(swarm, agent, n))
 			return false;
 		tl_buf_consume(&agent->out, (size_t)n);
 	}
-	return agent->phase != LOST;
+	return agent->ssl != NULL;
 }
 
 static void converse(struct swarm *swarm, struct agent *agent)
@@ -259,6 +279,7 @@ static void step(struct swarm *swarm, struct agent *agent)
 	case HOLDING:
 		converse(swarm, agent);
 		return;
+	case WAITING:
 	case LOST:
 		return;
 	}
@@ -295,16 +316,37 @@ int swarm_start(struct swarm *swarm, struct tl_err *err)
 	return r;
 }
 
+/* Those whose wait is over connect anew. */
+static int resume_waiting(struct swarm *swarm, struct tl_err *err)
+{
+	int64_t now_ms = tl_clock_mono_ms(tl_clock_system());
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < swarm->count; i++) {
+		struct agent *agent = &swarm->agents[i];
+
+		if (agent->phase != WAITING || agent->retry_ms > now_ms)
+			continue;
+		tl_buf_reset(&agent->in);
+		tl_buf_reset(&agent->out);
+		agent->phase = CONNECTING;
+		if ((r = put_token_request(swarm, agent, err)) == 0)
+			r = start_one(swarm, agent, err);
+	}
+	return r;
+}
+
 static int serve(struct swarm *swarm, int64_t timeout_ms, struct tl_err *err)
 {
 	struct epoll_event events[EVENTS];
-	int count = epoll_wait(swarm->epoll_fd, events, EVENTS, (int)timeout_ms);
+	int count = epoll_wait(swarm->epoll_fd, events, EVENTS,
+			       (int)(timeout_ms < STEP_MS ? timeout_ms : STEP_MS));
 
 	if (count < 0 && errno != EINTR)
 		return tl_err_sys(err, TL_EIO, errno, "epoll");
 	for (int i = 0; i < count; i++)
 		step(swarm, events[i].data.ptr);
-	return 0;
+	return resume_waiting(swarm, err);
 }
 
 static int serve_until(struct swarm *swarm, int64_t deadline_ms, bool settled_is_enough,

@@ -1,6 +1,7 @@
 /* Thousands of simulated agents on one epoll: each connects over TLS, gets its access token with a
  * signed assertion and opens the push stream (docs/protocol.md), all at once, and then holds it. What a
- * real agent does besides (queue, heartbeat, retries) is left out: a connection that fails is lost. */
+ * real agent does besides (queue, heartbeat) is left out. An agent that is told to come later (503,
+ * Retry-After) does so; one whose connection fails is lost. */
 #ifndef TOWLINE_BENCH_SWARM_H
 #define TOWLINE_BENCH_SWARM_H
 
@@ -13,7 +14,7 @@
 
 #define SWARM_INPUT_MAX (16 * 1024)
 
-enum agent_phase { CONNECTING, SHAKING, ASKING_TOKEN, OPENING_STREAM, HOLDING, LOST };
+enum agent_phase { CONNECTING, SHAKING, ASKING_TOKEN, OPENING_STREAM, HOLDING, WAITING, LOST };
 
 struct agent {
 	struct tl_key *key;
@@ -22,12 +23,13 @@ struct agent {
 	struct ssl_st *ssl;
 	enum agent_phase phase;
 	struct tl_buf out, in;
-	uint64_t held_bytes; /* read while holding: heartbeats and events */
+	int64_t retry_ms; /* while waiting: when to connect again (CLOCK_BOOTTIME) */
 };
 
 struct swarm {
 	struct agent *agents;
 	size_t count, holding, lost;
+	size_t postponed; /* times that the relay asked an agent to come later */
 	struct sockaddr_in address;
 	const char *relay_id;
 	struct ssl_ctx_st *context;
