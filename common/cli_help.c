@@ -157,20 +157,31 @@ static void print_paragraphs(FILE *out, const char *text)
 	page_wrap(out, "", 0, text);
 }
 
+static void print_program_help(FILE *out, const struct tl_cli_program *program)
+{
+	fprintf(out, "\n%s.\n", program->summary);
+	print_paragraphs(out, program->help);
+}
+
+static void print_command_help(FILE *out, const struct tl_cli_command *command)
+{
+	if (command->name)
+		fprintf(out, "\n%s.\n", command->summary);
+	print_paragraphs(out, command->help);
+}
+
 void cli_print_help(const struct tl_cli_program *program, const struct tl_cli_command *command,
 		    FILE *out)
 {
 	bool whole = !command || !command->name;
 
 	cli_print_usage(program, command, out);
-	if (whole && command && has_named_commands(program))
-		fprintf(out, "       %s COMMAND [OPTION]... [ARGUMENT]...\n", program->name);
-	fputc('\n', out);
-	fprintf(out, "%s.\n", whole ? program->summary : command->summary);
+	if (command && whole && has_named_commands(program))
+		cli_print_usage(program, NULL, out);
 	if (whole)
-		print_paragraphs(out, program->help);
+		print_program_help(out, program);
 	if (command)
-		print_paragraphs(out, command->help);
+		print_command_help(out, command);
 	if (whole && has_named_commands(program))
 		print_commands(out, program);
 	fputs("\nOptions:\n", out);

@@ -126,7 +126,7 @@ static int read_to_end(int fd, const char *path, struct tl_buf *out, struct tl_e
 	for (;;) {
 		size_t left = out->max - out->len;
 		size_t piece = left < 65536 ? left : 65536;
-		char probe, *at = piece ? tl_buf_reserve(out, piece) : &probe;
+		char probe = 0, *at = piece ? tl_buf_reserve(out, piece) : &probe;
 		ssize_t got;
 
 		if (!at)

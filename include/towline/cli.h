@@ -18,12 +18,13 @@ struct tl_cli_option {
 };
 
 struct tl_cli_command {
-	const char *name;    /* "ticket show"; NULL: the program without a command */
-	const char *operands; /* "TICKET [FILE]", NULL: none */
+	const char *name;		/* "ticket show"; NULL: the program without a command */
+	const char *operands;		/* "TICKET [FILE]", NULL: none */
 	int min_operands, max_operands; /* max -1: any number */
-	const char *summary; /* one line, no full stop */
-	const char *help;    /* paragraphs, examples; NULL: none */
-	const struct tl_cli_option *options; /* ends with a row whose long_name is NULL; may be NULL */
+	const char *summary;		/* one line, no full stop */
+	const char *help;		/* paragraphs, examples; NULL: none */
+	const struct tl_cli_option
+		*options; /* ends with a row whose long_name is NULL; may be NULL */
 	/* Returns 0 or a TL_E* code with its sentence in err; tl_cli_main prints and maps it. */
 	int (*run)(const struct tl_cli *cli, struct tl_err *err);
 };

@@ -18,24 +18,25 @@
 #define TL_CONF_FILE_MAX (256 * 1024)
 
 enum tl_conf_type {
-	TL_CONF_TEXT,     /* char *, heap; max = bytes */
-	TL_CONF_PATH,     /* char *, heap; absolute, or relative to the configuration file's directory */
-	TL_CONF_INT,      /* int64_t, min..max */
-	TL_CONF_BOOL,     /* bool: true | false */
+	TL_CONF_TEXT, /* char *, heap; max = bytes */
+	TL_CONF_PATH, /* char *, heap; absolute, or relative to the configuration file's directory */
+	TL_CONF_INT,  /* int64_t, min..max */
+	TL_CONF_BOOL,	  /* bool: true | false */
 	TL_CONF_DURATION, /* int64_t milliseconds: "30s"; min..max in ms */
-	TL_CONF_SIZE,     /* uint64_t bytes: "64M" */
-	TL_CONF_CHOICE,   /* int: index into choices */
-	TL_CONF_LIST      /* struct tl_strv; each at most 4096 bytes, at most max items */
+	TL_CONF_SIZE,	  /* uint64_t bytes: "64M" */
+	TL_CONF_CHOICE,	  /* int: index into choices */
+	TL_CONF_LIST	  /* struct tl_strv; each at most 4096 bytes, at most max items */
 };
 
 struct tl_conf_key {
 	const char *name; /* dotted; the table is sorted by it */
 	enum tl_conf_type type;
 	size_t offset;
-	const char *default_text; /* as it would stand in the file; lists: comma-separated; NULL: required */
+	const char *
+		default_text; /* as it would stand in the file; lists: comma-separated; NULL: required */
 	int64_t min, max;
 	const char *const *choices; /* CHOICE: NULL-terminated */
-	const char *help;           /* one or two sentences */
+	const char *help;	    /* one or two sentences */
 };
 
 struct tl_conf_schema {

@@ -48,7 +48,10 @@ struct tl_err {
 	char text[TL_ERR_TEXT_MAX];
 };
 
-#define TL_ERR_INIT {.code = 0}
+#define TL_ERR_INIT \
+	{ \
+		.code = 0 \
+	}
 
 /* Records `code` with a formatted sentence (cut at TL_ERR_TEXT_MAX, control characters replaced by '?')
  * and returns `code`, so that `return tl_err_set(err, TL_EINVAL, "…");` reports and leaves. */

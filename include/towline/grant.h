@@ -35,14 +35,15 @@ struct tl_grant {
 	char relay[TL_ID_LEN + 1];
 	char host[TL_ID_LEN + 1];
 	char engineer[65]; /* login */
-	char name[129];    /* as people know the engineer */
+	char name[129];	   /* as people know the engineer */
 	char ticket[33];   /* "T-1042" */
 	char purpose[513];
 	enum tl_lane lane;
 	unsigned scopes;
 	struct tl_strv keys; /* authorized_keys lines, plain keys only: never certificates */
-	int64_t issued_ms, not_before_ms, expires_ms; /* wall clock; expires: must have begun by then */
-	int64_t max_s; /* longest duration of the session, seconds */
+	int64_t issued_ms, not_before_ms,
+		expires_ms; /* wall clock; expires: must have begun by then */
+	int64_t max_s;	    /* longest duration of the session, seconds */
 };
 
 void tl_grant_clear(struct tl_grant *grant);

@@ -26,7 +26,10 @@ struct tl_ipc_message {
 	int fds[TL_IPC_FDS_MAX];
 	size_t fd_count; /* owned: closed by clear unless taken (set to -1) */
 };
-#define TL_IPC_MESSAGE_INIT {.json = NULL}
+#define TL_IPC_MESSAGE_INIT \
+	{ \
+		.json = NULL \
+	}
 void tl_ipc_message_clear(struct tl_ipc_message *message);
 TL_DEFINE_AUTO(tl_ipc_message, tl_ipc_message_clear);
 

@@ -27,11 +27,11 @@ TL_MUST_CHECK int tl_json_parse(const char *text, size_t len, json_t **ret_json,
 				struct tl_err *err);
 
 enum tl_json_type {
-	TL_JSON_TEXT, /* const char *, max = bytes (0: 256), borrowed from the json_t */
-	TL_JSON_NAME, /* as TEXT, and tl_str_is_name() */
-	TL_JSON_ID,   /* as TEXT, and tl_id_is_valid() */
-	TL_JSON_INT,  /* int64_t, min..max */
-	TL_JSON_BOOL, /* bool */
+	TL_JSON_TEXT,  /* const char *, max = bytes (0: 256), borrowed from the json_t */
+	TL_JSON_NAME,  /* as TEXT, and tl_str_is_name() */
+	TL_JSON_ID,    /* as TEXT, and tl_id_is_valid() */
+	TL_JSON_INT,   /* int64_t, min..max */
+	TL_JSON_BOOL,  /* bool */
 	TL_JSON_ARRAY, /* json_t *, at most max elements, borrowed */
 	TL_JSON_OBJECT /* json_t *, borrowed */
 };

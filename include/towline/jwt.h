@@ -15,10 +15,10 @@
 
 /* typ values, one a use: a token of one kind never passes for another. */
 #define TL_JWT_ASSERTION "client-authentication+jwt" /* agent → relay, RFC 7523 */
-#define TL_JWT_ACCESS "at+jwt"                       /* relay → agent, RFC 9068 */
-#define TL_JWT_GRANT "towline-grant+jwt"             /* relay's session authority → helper */
-#define TL_JWT_BUNDLE "towline-bundle+jwt"           /* agent → relay, signs a bundle */
-#define TL_JWT_CONSENT "towline-consent+jwt"         /* helper → relay, a person's decision */
+#define TL_JWT_ACCESS "at+jwt"			     /* relay → agent, RFC 9068 */
+#define TL_JWT_GRANT "towline-grant+jwt"	     /* relay's session authority → helper */
+#define TL_JWT_BUNDLE "towline-bundle+jwt"	     /* agent → relay, signs a bundle */
+#define TL_JWT_CONSENT "towline-consent+jwt"	     /* helper → relay, a person's decision */
 #define TL_JWT_RECORDING "towline-recording+jwt"     /* recorder → relay, seals a recording */
 
 /* Appends the compact form of `claims`. */

@@ -34,7 +34,8 @@ static inline const char *tl_log_text_(const char *text)
 }
 #define TL_S(field_key, value) \
 	((struct tl_log_field){.key = (field_key), .text = tl_log_text_(value)})
-#define TL_I(field_key, value) ((struct tl_log_field){.key = (field_key), .number = (int64_t)(value)})
+#define TL_I(field_key, value) \
+	((struct tl_log_field){.key = (field_key), .number = (int64_t)(value)})
 
 /* Once at start, before threads. `program` is kept by reference. */
 void tl_log_open(const char *program, enum tl_log_format format, enum tl_log_level level);

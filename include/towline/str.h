@@ -56,7 +56,10 @@ struct tl_strv {
 	char **items; /* NULL until the first push */
 	size_t count;
 };
-#define TL_STRV_INIT {.items = NULL}
+#define TL_STRV_INIT \
+	{ \
+		.items = NULL \
+	}
 /* Copies `text`. 0 or TL_ENOMEM. */
 TL_MUST_CHECK int tl_strv_push(struct tl_strv *list, const char *text);
 bool tl_strv_has(const struct tl_strv *list, const char *text);

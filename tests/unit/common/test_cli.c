@@ -152,7 +152,7 @@ static void usage_errors_exit_with_64_and_the_usage(void **state TL_UNUSED)
 	} rows[] = {
 		{"", "a command is missing"},
 		{"ticket", "ticket takes one of: list, show"},
-		{"ticket shwo", "ticket takes one of: list, show"},
+		{"ticket sho", "ticket takes one of: list, show"},
 		{"tiket", "did you mean \"ticket\"?"},
 		{"statsu", "did you mean \"status\"?"},
 		{"xyzzy", "unknown command \"xyzzy\""},

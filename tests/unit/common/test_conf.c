@@ -78,7 +78,7 @@ static void each_mistake_is_named_with_its_line(void **state TL_UNUSED)
 		{"name: n\nname: m\n", "sample.yaml:2: name is set twice: first on line 1"},
 		{"name: n\nlimits:\n  wait: 1h\nlimits:\n  most: 2K\n",
 		 "sample.yaml:4: group limits"},
-		{"name: n\nlimits:\n  wiat: 1h\n", "did you mean \"limits.wait\"?"},
+		{"name: n\nlimits:\n  wat: 1h\n", "did you mean \"limits.wait\"?"},
 		{"name: n\nlimits: 5\n", "sample.yaml:2: limits is a group"},
 		{"name: n\nlimits.wait: 1h\n", "sample.yaml:2: write a key with a dot"},
 		{"name: ''\n", "sample.yaml:1: name must be text"},
