@@ -94,8 +94,15 @@ static int read_result(const struct tl_collection *collection, json_t **ret_resu
 	if (tl_buf_check(&collection->line) != 0 || collection->line.len == 0 ||
 	    tl_json_parse(text, collection->line.len, &result, NULL) != 0 ||
 	    !json_is_object(result))
-		return tl_err_set(err, TL_EIO, "the collector ended without a result (status %d)",
-				  collection->wait_status);
+		return tl_err_set(
+			err, TL_EIO,
+			WIFSIGNALED(collection->wait_status)
+				? "the collector was ended by signal %d: see the helper's log"
+				: "the collector made no bundle (exit status %d): see the "
+				  "helper's log",
+			WIFSIGNALED(collection->wait_status)
+				? WTERMSIG(collection->wait_status)
+				: WEXITSTATUS(collection->wait_status));
 	if (!json_is_string(json_object_get(result, "sha256"))) {
 		const char *why = json_string_value(json_object_get(result, "text"));
 
