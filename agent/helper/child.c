@@ -65,9 +65,9 @@ int tl_account_find(const char *name_or_number, struct tl_account *ret_account, 
 	bool numeric = tl_str_u64(name_or_number, UINT32_MAX - 1, &number) == 0;
 
 	if (numeric)
-		getpwuid_r((uid_t)number, &entry, buffer, sizeof(buffer), &found);
+		(void)getpwuid_r((uid_t)number, &entry, buffer, sizeof(buffer), &found);
 	else
-		getpwnam_r(name_or_number, &entry, buffer, sizeof(buffer), &found);
+		(void)getpwnam_r(name_or_number, &entry, buffer, sizeof(buffer), &found);
 	if (!found && !numeric)
 		return tl_err_set(err, TL_ENOENT, "this machine has no account \"%s\"",
 				  name_or_number);

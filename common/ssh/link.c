@@ -9,7 +9,7 @@
 #define ROUNDS_MAX 32	/* in a turn, before other sessions get theirs */
 #define READS_MAX 64	/* packets' worth of 4 KiB reads in a round */
 #define MESSAGES_MAX 64 /* delivered in a round */
-#define LAST_ROUNDS 8   /* of a closing link */
+#define LAST_ROUNDS 8	/* of a closing link */
 
 enum state { LINK_KEX, LINK_OPEN, LINK_CLOSING, LINK_DEAD };
 

@@ -44,8 +44,8 @@ TL_MUST_CHECK int tl_bundle_walk(int fd, const struct tl_bundle_limits *limits,
 struct tl_bundle_facts {
 	char id[27];
 	uint64_t packed_bytes, unpacked_bytes, members;
-	char sha256[65];       /* of the packed file */
-	char index_sha256[65]; /* of INDEX.json */
+	char sha256[65];			       /* of the packed file */
+	char index_sha256[65];			       /* of INDEX.json */
 	json_t *manifest, *index, *redaction, *errors; /* owned; errors: array of its lines */
 };
 void tl_bundle_facts_clear(struct tl_bundle_facts *facts);

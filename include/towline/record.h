@@ -19,8 +19,9 @@
 #include <towline/err.h>
 
 #define TL_RECORD_LINE_MAX (128 * 1024)
-#define TL_RECORD_CHANNELS_MAX 32                /* open at the same time */
-#define TL_RECORD_KEEP_MAX (4 * 1024 * 1024) /* output bytes kept of a channel that is no terminal */
+#define TL_RECORD_CHANNELS_MAX 32 /* open at the same time */
+#define TL_RECORD_KEEP_MAX \
+	(4 * 1024 * 1024) /* output bytes kept of a channel that is no terminal */
 
 struct tl_record; /* a recording being written */
 

@@ -29,7 +29,7 @@ static struct tl_address from_v4(const void *bytes)
 
 static struct tl_address from_v6(const void *bytes)
 {
-	struct tl_address address;
+	struct tl_address address = {.in6 = IN6ADDR_ANY_INIT};
 
 	memcpy(address.in6.s6_addr, bytes, 16);
 	return address;

@@ -92,7 +92,7 @@ static json_t *describe_paths(void)
 		size_t at;
 
 		write_path(routes[i].pattern, &path, parameters);
-		for (at = 0; routes[i].method[at] && at < sizeof method - 1; at++)
+		for (at = 0; at < sizeof method - 1 && routes[i].method[at]; at++)
 			method[at] = (char)tolower((unsigned char)routes[i].method[at]);
 		method[at] = '\0';
 		if (!json_object_get(paths, tl_buf_str(&path)))

@@ -4,10 +4,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include <cmocka.h>
 #include <stdlib.h>
 #include <string.h>
 #include <towline/str.h>
+#include <cmocka.h>
 
 static json_t *parse(const char *text)
 {

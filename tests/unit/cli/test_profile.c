@@ -4,8 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 
-#include <cmocka.h>
 #include <string.h>
+#include <cmocka.h>
 
 static int read_profile(const char *text, struct tl_profile *profile, struct tl_err *err)
 {

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include <stdbool.h>
+#include <cmocka.h>
 
 #include "store/store.h"
 
