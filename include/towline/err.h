@@ -62,7 +62,8 @@ int tl_err_set(struct tl_err *err, int code, const char *format, ...) TL_PRINTF(
 int tl_err_sys(struct tl_err *err, int code, int sys_errno, const char *format, ...)
 	TL_PRINTF(4, 5);
 
-/* Puts context before the recorded sentence: "context: sentence". Returns the recorded code. */
+/* Puts context before the recorded sentence: "context: sentence". Returns the recorded code;
+ * TL_EINTERNAL where `err` is NULL, since nothing was recorded: keep your own code then. */
 int tl_err_prefix(struct tl_err *err, const char *format, ...) TL_PRINTF(2, 3);
 
 /* "EINVAL" and the like; "unknown" for a code that is none of ours. Static storage. */
