@@ -6,7 +6,7 @@ summary="The demo's printer is on fire"
 # As the user: shows what would be sent, asks, prints the ticket's number.
 file_ticket() {
 	say "Get help, as $person"
-	as_person "$bin_dir/towline-agent" get-help "$summary" ${assume_yes:+"$assume_yes"} \
+	as_person "$bin_dir/towline-agent" get-help "$summary" ${agree:+"$agree"} \
 		--config "$demo_dir/agent.yaml"
 	ticket=$(as_person "$bin_dir/towline" tickets --json | python3 -c '
 import json, sys
