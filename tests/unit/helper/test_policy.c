@@ -1,0 +1,151 @@
+#include "../common/tests.h"
+
+#include <towline/json.h>
+#include <unistd.h>
+
+#include "helper/policy.h"
+
+static int parse(const char *text, struct tl_policy *ret_policy, struct tl_err *err)
+{
+	return tl_policy_parse(text, strlen(text), ret_policy, err);
+}
+
+static void without_a_file_the_defaults_are_careful(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+
+	(void)state;
+	assert_int_equal(parse("", &policy, NULL), 0);
+	assert_true(policy.sessions_enabled);
+	assert_false(policy.sessions_unattended);
+	assert_false(policy.consent_unattended);
+	assert_int_equal(policy.consent_timeout_ms, 120000);
+	assert_int_equal(policy.scopes, TL_SCOPE_TERMINAL | TL_SCOPE_EXEC);
+	assert_string_equal(policy.sessions_user, "");
+}
+
+static void an_unknown_key_is_an_error_with_its_line(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+	struct tl_err err = TL_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(parse("sessions:\n  enabeld: false\n", &policy, &err), TL_ECONFIG);
+	assert_says(&err, "policy.yaml:2");
+}
+
+static void an_unknown_scope_is_an_error(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+	struct tl_err err = TL_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(parse("sessions:\n  scopes: [terminal, root]\n", &policy, &err),
+			 TL_ECONFIG);
+	assert_says(&err, "\"root\"");
+}
+
+static void policy_narrows_scopes_and_duration(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+	struct tl_grant grant = {.scopes = TL_SCOPE_ALL, .max_s = 36000};
+	unsigned scopes = 0;
+	int64_t max_s = 0;
+
+	(void)state;
+	assert_int_equal(parse("sessions:\n  scopes: [exec]\n  max_minutes: 5\n", &policy, NULL),
+			 0);
+	assert_int_equal(tl_policy_narrow(&policy, &grant, &scopes, &max_s, NULL), 0);
+	assert_int_equal(scopes, TL_SCOPE_EXEC);
+	assert_int_equal(max_s, 300);
+}
+
+static void policy_never_widens_a_grant(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+	struct tl_grant grant = {.scopes = TL_SCOPE_EXEC, .max_s = 60};
+	unsigned scopes = 0;
+	int64_t max_s = 0;
+
+	(void)state;
+	assert_int_equal(parse("", &policy, NULL), 0);
+	assert_int_equal(tl_policy_narrow(&policy, &grant, &scopes, &max_s, NULL), 0);
+	assert_int_equal(scopes, TL_SCOPE_EXEC);
+	assert_int_equal(max_s, 60);
+}
+
+static void switched_off_sessions_name_the_key(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+	struct tl_grant grant = {.scopes = TL_SCOPE_ALL, .max_s = 60};
+	struct tl_err err = TL_ERR_INIT;
+	unsigned scopes;
+	int64_t max_s;
+
+	(void)state;
+	assert_int_equal(parse("sessions:\n  enabled: false\n", &policy, NULL), 0);
+	assert_int_equal(tl_policy_narrow(&policy, &grant, &scopes, &max_s, &err), TL_EDENIED);
+	assert_says(&err, "sessions.enabled");
+}
+
+static void the_agent_cannot_consent_in_a_persons_place(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+	uid_t agent_uid = geteuid() + 1500;
+
+	(void)state;
+	assert_int_equal(parse("", &policy, NULL), 0);
+	assert_false(tl_policy_may_consent(&policy, agent_uid, agent_uid));
+	assert_true(tl_policy_may_consent(&policy, geteuid(), agent_uid));
+}
+
+static void system_accounts_cannot_consent(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+	uid_t daemon_uid = geteuid() == 33 ? 34 : 33;
+
+	(void)state;
+	assert_int_equal(parse("", &policy, NULL), 0);
+	assert_false(tl_policy_may_consent(&policy, daemon_uid, 61202));
+	assert_true(tl_policy_may_consent(&policy, 1000, 61202));
+}
+
+static void a_list_of_names_excludes_everybody_else(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+
+	(void)state;
+	assert_int_equal(parse("consent:\n  ask: [root]\n", &policy, NULL), 0);
+	assert_true(tl_policy_may_consent(&policy, 0, 61202));
+	assert_false(tl_policy_may_consent(&policy, 1000, 61202));
+}
+
+static void scopes_go_to_json_and_back(void **state)
+{
+	(void)state;
+	for (unsigned scopes = 0; scopes <= TL_SCOPE_ALL; scopes++) {
+		tl_json *json = tl_scopes_json(scopes);
+		unsigned back = 0;
+
+		assert_int_equal(tl_scopes_from_json(json, &back, NULL), 0);
+		assert_int_equal(back, scopes);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_a_file_the_defaults_are_careful),
+		cmocka_unit_test(an_unknown_key_is_an_error_with_its_line),
+		cmocka_unit_test(an_unknown_scope_is_an_error),
+		cmocka_unit_test(policy_narrows_scopes_and_duration),
+		cmocka_unit_test(policy_never_widens_a_grant),
+		cmocka_unit_test(switched_off_sessions_name_the_key),
+		cmocka_unit_test(the_agent_cannot_consent_in_a_persons_place),
+		cmocka_unit_test(system_accounts_cannot_consent),
+		cmocka_unit_test(a_list_of_names_excludes_everybody_else),
+		cmocka_unit_test(scopes_go_to_json_and_back),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
