@@ -82,6 +82,8 @@ bool tl_ssh_request_open(struct tl_ssh_server *server, ssh_message message)
 	if (channel && may_open(server, channel, message))
 		accepted = ssh_message_channel_request_open_reply_accept(message);
 	if (!accepted) {
+		if (channel && channel->data)
+			server->handlers->gone(server->arg, channel);
 		if (channel)
 			entry_discard(channel);
 		(void)ssh_message_reply_default(message);

@@ -1,0 +1,126 @@
+/* The rooms behind the front door: jobs.c (work that needs the store), visit.c (a session from request
+ * to end), guest.c (an engineer's connection), bastion.c and pipe.c (the two lanes), front.c (life).
+ * Everything here runs on the front's loop unless it says otherwise. */
+#ifndef TOWLINE_SERVER_SSH_FRONT_PRIVATE_H
+#define TOWLINE_SERVER_SSH_FRONT_PRIVATE_H
+
+#include <pthread.h>
+#include <towline/record.h>
+#include <uv.h>
+
+#include "ssh/front.h"
+#include "ssh/office.h"
+#include "ssh/server.h"
+
+#define TL_FRONT_WORKERS_MAX 8
+#define TL_FRONT_RECORD_RESERVE (4 * 1024 * 1024)
+
+struct tl_guest;
+
+/* Something that another thread wants done on the loop. */
+struct tl_letter {
+	struct tl_letter *next;
+	void (*read)(struct tl_letter *letter);
+};
+
+struct tl_ssh_front {
+	uv_loop_t loop;
+	uv_thread_t thread;
+	uv_async_t wake;
+	uv_poll_t accept;
+	uv_timer_t drain;
+	int listen_fd;
+	unsigned port, max_connections, max_per_address;
+	struct tl_office office;
+	struct tl_key *own_host_key;
+	const struct tl_key *host_key;
+	struct tl_guest *guests;
+	unsigned guest_count, jobs, visits;
+	bool stopping, handles_closed;
+	pthread_mutex_t lock; /* of what follows */
+	struct tl_letter *letters, **letters_end;
+	void *workers[TL_FRONT_WORKERS_MAX];
+	unsigned idle_workers;
+	int64_t drain_ms; /* > 0: asked to stop */
+};
+
+/* ---- front.c ---- */
+/* Any thread. */
+void tl_front_post(struct tl_ssh_front *front, struct tl_letter *letter);
+/* Looks whether a stopping front has nothing left to do. */
+void tl_front_settle(struct tl_ssh_front *front);
+
+/* ---- jobs.c: `work` on a worker thread, then `done` on the loop ---- */
+typedef void tl_front_work(void *worker, void *arg, struct tl_err *err);
+void tl_front_job(struct tl_ssh_front *front, tl_front_work *work, void (*done)(void *arg),
+		  void *arg, struct tl_err *err);
+void tl_front_close_workers(struct tl_ssh_front *front);
+
+/* ---- visit.c ---- */
+struct tl_visit;
+struct tl_visit_events {
+	/* The person at the endpoint is being asked. */
+	void (*asked)(void *arg, const struct tl_session_target *target);
+	/* The endpoint called: `fd` speaks SSH as the server, the receiver closes it. In the bastion lane
+	 * with a recording that stays the visit's. */
+	void (*opened)(void *arg, int fd, struct tl_record *record);
+	/* It will not be, for the reason in the sentence. The visit is over. */
+	void (*refused)(void *arg, const char *sentence);
+	/* Somebody stopped the session: end it. */
+	void (*stopped)(void *arg, const char *why);
+};
+struct tl_visit_ask {
+	const struct tl_engineer *engineer;
+	const char *target, *address;
+	enum tl_lane lane;
+	unsigned scopes;
+	const char *key_line; /* for the grant */
+	const struct tl_visit_events *events;
+	void *arg;
+};
+/* NULL when memory ran out. Events come later, until tl_visit_end. */
+struct tl_visit *tl_visit_new(struct tl_ssh_front *front, const struct tl_visit_ask *ask);
+const struct tl_session_target *tl_visit_target(const struct tl_visit *visit);
+const char *tl_visit_session(const struct tl_visit *visit);
+/* Writes down how it ended and frees the visit; no event follows. NULL is fine. */
+void tl_visit_end(struct tl_visit *visit, const char *reason, uint64_t bytes_in,
+		  uint64_t bytes_out);
+
+/* ---- guest.c ---- */
+struct tl_guest {
+	struct tl_ssh_front *front;
+	struct tl_guest *next;
+	struct tl_ssh_server *server;
+	char address[64];
+	char user[256]; /* as the client said: the target of the bastion lane */
+	char *key_text; /* the key that logged in */
+	bool logged_in, closing;
+	struct tl_engineer engineer;
+	struct tl_bastion *bastion; /* NULL until the first program is asked for */
+	struct key_job *key_job;    /* a key that is being looked up */
+};
+void tl_guest_new(struct tl_ssh_front *front, int fd, const char *address);
+/* "TYPE BASE64" from the base64 of a wire blob. */
+TL_MUST_CHECK int tl_guest_key_line(const char *key_text, struct tl_buf *out);
+
+/* ---- bastion.c: all channels of a guest through one session ---- */
+struct tl_bastion;
+struct tl_bastion *tl_bastion_new(struct tl_guest *guest);
+void tl_bastion_start(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel);
+bool tl_bastion_pump(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel);
+void tl_bastion_resize(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel);
+void tl_bastion_signal(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel,
+		       const char *name);
+void tl_bastion_note(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel,
+		     const char *sentence);
+void tl_bastion_gone(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel);
+void tl_bastion_free(struct tl_bastion *bastion, const char *reason);
+
+/* ---- pipe.c: one forwarded channel to one endpoint ---- */
+struct tl_pipe;
+struct tl_pipe *tl_pipe_new(struct tl_guest *guest, struct tl_ssh_server_channel *channel,
+			    const char *target);
+bool tl_pipe_pump(struct tl_pipe *pipe);
+void tl_pipe_free(struct tl_pipe *pipe);
+
+#endif

@@ -1,0 +1,229 @@
+/* An engineer's connection to the front door. */
+#include <stdio.h>
+#include <string.h>
+#include <towline/log.h>
+#include <towline/str.h>
+
+#include "ssh/front_private.h"
+
+/* ---- who is it -------------------------------------------------------------------------------- */
+
+struct key_job {
+	struct tl_guest *guest; /* NULL: left meanwhile */
+	struct tl_ssh_front *front;
+	char *key_text;
+	struct tl_engineer engineer;
+	struct tl_err err;
+};
+
+static void work_key(void *worker, void *arg, struct tl_err *err)
+{
+	struct key_job *job = arg;
+	int rc = job->front->office.engineer(worker, job->key_text, &job->engineer, err);
+
+	(void)rc; /* stands in err */
+}
+
+static void adopt(struct tl_guest *guest, struct key_job *job)
+{
+	free(guest->key_text);
+	guest->key_text = tl_steal(&job->key_text);
+	guest->engineer = job->engineer;
+}
+
+static void on_key_done(void *arg)
+{
+	struct key_job *job = arg;
+	struct tl_guest *guest = job->guest;
+	bool welcome = job->err.code == 0;
+
+	if (guest) {
+		guest->key_job = NULL;
+		if (welcome)
+			adopt(guest, job);
+		else
+			tl_log_info("SSH key refused", TL_S("address", guest->address),
+				    TL_S("user", guest->user), TL_ERR(&job->err));
+		if (job->err.code == TL_EAUTH && guest->front->office.throttle)
+			tl_throttle_failed(guest->front->office.throttle, guest->address);
+		tl_ssh_server_verdict(guest->server, welcome);
+	}
+	free(job->key_text);
+	free(job);
+}
+
+static void on_key(void *arg, const char *user, const char *key_text)
+{
+	struct tl_guest *guest = arg;
+	struct key_job *job = calloc(1, sizeof(*job));
+
+	snprintf(guest->user, sizeof(guest->user), "%s", user ? user : "");
+	if (job)
+		job->key_text = strdup(key_text);
+	if (!job || !job->key_text) {
+		free(job);
+		tl_ssh_server_verdict(guest->server, false);
+		return;
+	}
+	job->guest = guest;
+	job->front = guest->front;
+	guest->key_job = job;
+	tl_front_job(guest->front, work_key, on_key_done, job, &job->err);
+}
+
+static void on_login(void *arg)
+{
+	struct tl_guest *guest = arg;
+
+	guest->logged_in = true;
+	tl_log_info("engineer logged in by SSH", TL_S("engineer", guest->engineer.login),
+		    TL_S("address", guest->address));
+}
+
+/* The blob begins with the length and the name of its type. */
+int tl_guest_key_line(const char *key_text, struct tl_buf *out)
+{
+	tl_auto(tl_buf) struct tl_buf blob = TL_BUF_INIT(8192);
+	size_t len;
+
+	if (tl_base64_decode(&blob, key_text, strlen(key_text)) != 0 || blob.len < 4)
+		return TL_EINVAL;
+	len = (uint8_t)blob.data[3];
+	if (blob.data[0] || blob.data[1] || blob.data[2] || len + 4 > blob.len)
+		return TL_EINVAL;
+	tl_buf_append(out, blob.data + 4, len);
+	tl_buf_printf(out, " %s", key_text);
+	return tl_buf_check(out);
+}
+
+/* ---- what does it want ------------------------------------------------------------------------ */
+
+static void on_start(void *arg, struct tl_ssh_server_channel *channel)
+{
+	struct tl_guest *guest = arg;
+
+	if (!guest->bastion)
+		guest->bastion = tl_bastion_new(guest);
+	if (guest->bastion)
+		tl_bastion_start(guest->bastion, channel);
+	else
+		tl_ssh_channel_answer(channel, false, "the relay is out of memory");
+}
+
+static bool on_forward(void *arg, struct tl_ssh_server_channel *channel, const char *host, int port)
+{
+	(void)port; /* "ssh -J" sends 22; an endpoint has one SSH server, wherever it is thought */
+	channel->data = tl_pipe_new(arg, channel, host);
+	return channel->data != NULL;
+}
+
+static void on_resize(void *arg, struct tl_ssh_server_channel *channel)
+{
+	struct tl_guest *guest = arg;
+
+	if (guest->bastion)
+		tl_bastion_resize(guest->bastion, channel);
+}
+
+static void on_signal(void *arg, struct tl_ssh_server_channel *channel, const char *name)
+{
+	struct tl_guest *guest = arg;
+
+	if (guest->bastion)
+		tl_bastion_signal(guest->bastion, channel, name);
+}
+
+static void on_refused(void *arg, struct tl_ssh_server_channel *channel, const char *sentence)
+{
+	struct tl_guest *guest = arg;
+
+	tl_log_info(sentence, TL_S("engineer", guest->engineer.login),
+		    TL_S("address", guest->address));
+	if (guest->bastion)
+		tl_bastion_note(guest->bastion, channel, sentence);
+}
+
+static bool on_pump(void *arg, struct tl_ssh_server_channel *channel)
+{
+	struct tl_guest *guest = arg;
+
+	if (channel->forward)
+		return channel->data && tl_pipe_pump(channel->data);
+	return guest->bastion && tl_bastion_pump(guest->bastion, channel);
+}
+
+static void on_gone(void *arg, struct tl_ssh_server_channel *channel)
+{
+	struct tl_guest *guest = arg;
+
+	if (channel->forward)
+		tl_pipe_free(channel->data);
+	else if (guest->bastion)
+		tl_bastion_gone(guest->bastion, channel);
+	channel->data = NULL;
+}
+
+/* ---- life ------------------------------------------------------------------------------------- */
+
+static void unlink_guest(struct tl_guest *guest)
+{
+	struct tl_guest **at = &guest->front->guests;
+
+	while (*at != guest)
+		at = &(*at)->next;
+	*at = guest->next;
+	guest->front->guest_count--;
+}
+
+static void on_closed(void *arg, const char *reason)
+{
+	struct tl_guest *guest = arg;
+	struct tl_ssh_front *front = guest->front;
+
+	if (!guest->logged_in)
+		tl_log_info("SSH connection without login", TL_S("address", guest->address),
+			    TL_S("reason", reason));
+	if (guest->key_job)
+		guest->key_job->guest = NULL;
+	tl_bastion_free(guest->bastion, guest->closing ? reason : "the engineer left");
+	unlink_guest(guest);
+	tl_ssh_server_free(guest->server);
+	free(guest->key_text);
+	free(guest);
+	tl_front_settle(front);
+}
+
+static const struct tl_ssh_server_handlers handlers = {
+	.key = on_key,
+	.login = on_login,
+	.start = on_start,
+	.forward = on_forward,
+	.resize = on_resize,
+	.signal = on_signal,
+	.refused = on_refused,
+	.pump = on_pump,
+	.gone = on_gone,
+	.closed = on_closed,
+};
+
+void tl_guest_new(struct tl_ssh_front *front, int fd, const char *address)
+{
+	struct tl_guest *guest = calloc(1, sizeof(*guest));
+	struct tl_err err = TL_ERR_INIT;
+
+	if (!guest) {
+		close(fd);
+		return;
+	}
+	guest->front = front;
+	snprintf(guest->address, sizeof(guest->address), "%s", address);
+	if (tl_ssh_server_new(&front->loop, fd, front->host_key, &handlers, guest, &guest->server,
+			      &err) != 0) {
+		tl_log_error("an SSH connection could not be served", TL_ERR(&err));
+		free(guest);
+		return;
+	}
+	guest->next = front->guests;
+	front->guests = guest;
+	front->guest_count++;
+}

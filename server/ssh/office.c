@@ -1,0 +1,119 @@
+#include "ssh/office.h"
+
+#include <stdio.h>
+
+#include "desk/desk.h"
+
+struct worker {
+	struct tl_desk *desk;
+	struct tl_store *store;
+};
+
+static int office_open(void *arg, void **ret_worker, struct tl_err *err)
+{
+	tl_free struct worker *worker = calloc(1, sizeof(*worker));
+	int rc;
+
+	if (!worker)
+		return tl_err_set(err, TL_ENOMEM, "out of memory");
+	worker->desk = arg;
+	rc = tl_store_open(worker->desk->store_url, &worker->store, err);
+	if (rc == 0)
+		*ret_worker = tl_steal(&worker);
+	return rc;
+}
+
+static void office_close(void *arg)
+{
+	struct worker *worker = arg;
+
+	tl_store_close(worker->store);
+	free(worker);
+}
+
+static int office_engineer(void *arg, const char *key_text, struct tl_engineer *ret_engineer,
+			   struct tl_err *err)
+{
+	struct worker *worker = arg;
+
+	return tl_session_engineer(worker->store, key_text, ret_engineer, err);
+}
+
+static int office_resolve(void *arg, const char *target, struct tl_session_target *ret_target,
+			  struct tl_err *err)
+{
+	struct worker *worker = arg;
+
+	return tl_session_resolve(worker->store, target, ret_target, err);
+}
+
+static int office_request(void *arg, const struct tl_session_ask *ask, char ret_session[static 27],
+			  struct tl_err *err)
+{
+	struct worker *worker = arg;
+
+	return tl_session_request(worker->desk, worker->store, ask, ret_session, err);
+}
+
+static int office_opened(void *arg, const char *session, struct tl_err *err)
+{
+	struct worker *worker = arg;
+
+	return tl_session_opened(worker->desk, worker->store, session, err);
+}
+
+static int office_ended(void *arg, const char *session, const struct tl_session_end *end,
+			struct tl_err *err)
+{
+	struct worker *worker = arg;
+
+	return tl_session_ended(worker->desk, worker->store, session, end, err);
+}
+
+static void blob_name(const char *session, char name[static 40])
+{
+	snprintf(name, 40, "rec-%s", session);
+}
+
+static int office_record_open(void *arg, const char *session, int *ret_fd, struct tl_err *err)
+{
+	struct worker *worker = arg;
+	char name[40];
+	uint64_t size;
+	int rc;
+
+	blob_name(session, name);
+	rc = tl_blob_create(worker->desk->blobs, name, err);
+	if (rc == 0)
+		rc = tl_blob_append(worker->desk->blobs, name, ret_fd, &size, err);
+	return rc;
+}
+
+static int office_record_seal(void *arg, const char *session, struct tl_err *err)
+{
+	struct worker *worker = arg;
+	char name[40];
+
+	blob_name(session, name);
+	return tl_blob_seal(worker->desk->blobs, name, err);
+}
+
+void tl_office_of_desk(struct tl_desk *desk, struct tl_office *ret_office)
+{
+	*ret_office = (struct tl_office){
+		.open = office_open,
+		.close = office_close,
+		.engineer = office_engineer,
+		.resolve = office_resolve,
+		.request = office_request,
+		.opened = office_opened,
+		.ended = office_ended,
+		.record_open = office_record_open,
+		.record_seal = office_record_seal,
+		.broker = desk->broker,
+		.throttle = desk->throttle,
+		.authority = desk->authority,
+		.clock = desk->clock,
+		.arg = desk,
+	};
+}

@@ -1,0 +1,35 @@
+/* What the front door needs from the desk, as a table, so that it can be tested without one. The
+ * functions run on workers; `worker` is one worker's own context (a store connection). */
+#ifndef TOWLINE_SERVER_SSH_OFFICE_H
+#define TOWLINE_SERVER_SSH_OFFICE_H
+
+#include "desk/broker.h"
+#include "desk/session.h"
+#include "desk/throttle.h"
+
+struct tl_office {
+	int (*open)(void *arg, void **ret_worker, struct tl_err *err);
+	void (*close)(void *worker);
+	int (*engineer)(void *worker, const char *key_text, struct tl_engineer *ret_engineer,
+			struct tl_err *err);
+	int (*resolve)(void *worker, const char *target, struct tl_session_target *ret_target,
+		       struct tl_err *err);
+	int (*request)(void *worker, const struct tl_session_ask *ask, char ret_session[static 27],
+		       struct tl_err *err);
+	int (*opened)(void *worker, const char *session, struct tl_err *err);
+	int (*ended)(void *worker, const char *session, const struct tl_session_end *end,
+		     struct tl_err *err);
+	/* A descriptor to append the session's recording to; and its end. */
+	int (*record_open)(void *worker, const char *session, int *ret_fd, struct tl_err *err);
+	int (*record_seal)(void *worker, const char *session, struct tl_err *err);
+	struct tl_broker *broker;
+	struct tl_throttle *throttle;	/* may be NULL */
+	const struct tl_key *authority; /* seals recordings */
+	const struct tl_clock *clock;
+	void *arg;
+};
+
+/* The real one. `desk` must outlive it. */
+void tl_office_of_desk(struct tl_desk *desk, struct tl_office *ret_office);
+
+#endif

@@ -1,0 +1,300 @@
+#include "ssh/proxy.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* How the endpoint's channel is brought up, in this order. libssh carries on a call that returned
+ * AGAIN when it is made again. */
+enum step { STEP_IDLE, STEP_OPEN, STEP_ENV, STEP_PTY, STEP_PROGRAM, STEP_RUNNING, STEP_LOST };
+
+struct tl_proxy {
+	struct tl_ssh_server_channel *channel;
+	struct tl_ssh_stream stream; /* the endpoint's side */
+	struct tl_ssh_link *upstream;
+	struct tl_record *record;
+	enum step step;
+	void *env; /* iterator: the next variable to send */
+	bool resized, recorded, ended;
+	char signals[4][16];
+	size_t signal_count;
+};
+
+struct tl_proxy *tl_proxy_new(struct tl_ssh_server_channel *channel)
+{
+	struct tl_proxy *proxy = calloc(1, sizeof(*proxy));
+
+	if (proxy)
+		proxy->channel = channel;
+	return proxy;
+}
+
+void tl_proxy_connect(struct tl_proxy *proxy, struct tl_ssh_link *upstream,
+		      struct tl_record *record)
+{
+	ssh_channel handle = ssh_channel_new(tl_ssh_link_session(upstream));
+
+	if (!handle) {
+		tl_proxy_lose(proxy, "the relay is out of memory");
+		return;
+	}
+	proxy->upstream = upstream;
+	proxy->record = record;
+	tl_ssh_stream_attach(&proxy->stream, upstream, handle);
+	proxy->env = json_object_iter(proxy->channel->env);
+	proxy->step = STEP_OPEN;
+	tl_ssh_link_kick(upstream);
+}
+
+void tl_proxy_lose(struct tl_proxy *proxy, const char *sentence)
+{
+	if (proxy->step == STEP_LOST)
+		return;
+	proxy->step = STEP_LOST;
+	tl_ssh_stream_clear(&proxy->stream);
+	if (proxy->ended)
+		return;
+	tl_ssh_channel_answer(proxy->channel, false, sentence);
+}
+
+/* ---- bringing the endpoint's side up ---------------------------------------------------------- */
+
+static int step_env(struct tl_proxy *proxy)
+{
+	int rc;
+
+	if (!proxy->env) {
+		proxy->step = STEP_PTY;
+		return SSH_OK;
+	}
+	rc = ssh_channel_request_env(proxy->stream.channel, json_object_iter_key(proxy->env),
+				     json_string_value(json_object_iter_value(proxy->env)));
+	if (rc != SSH_AGAIN) /* a refused variable is no reason to stop */
+		proxy->env = json_object_iter_next(proxy->channel->env, proxy->env);
+	return rc == SSH_AGAIN ? SSH_AGAIN : SSH_OK;
+}
+
+static int step_pty(struct tl_proxy *proxy)
+{
+	const struct tl_ssh_server_channel *channel = proxy->channel;
+	int rc = SSH_OK;
+
+	if (channel->has_pty)
+		rc = ssh_channel_request_pty_size(proxy->stream.channel, channel->term,
+						  (int)channel->columns, (int)channel->rows);
+	if (rc == SSH_OK)
+		proxy->step = STEP_PROGRAM;
+	return rc;
+}
+
+static int step_program(struct tl_proxy *proxy)
+{
+	const struct tl_ssh_server_channel *channel = proxy->channel;
+	int rc = channel->program == TL_SSH_SHELL
+			 ? ssh_channel_request_shell(proxy->stream.channel)
+			 : ssh_channel_request_exec(proxy->stream.channel, channel->command);
+
+	if (rc == SSH_OK) {
+		proxy->step = STEP_RUNNING;
+		tl_ssh_channel_answer(proxy->channel, true, NULL);
+	}
+	return rc;
+}
+
+static int step_open(struct tl_proxy *proxy)
+{
+	int rc = ssh_channel_open_session(proxy->stream.channel);
+
+	if (rc == SSH_OK)
+		proxy->step = STEP_ENV;
+	return rc;
+}
+
+static bool bring_up(struct tl_proxy *proxy)
+{
+	static int (*const steps[])(struct tl_proxy *) = {
+		[STEP_OPEN] = step_open,
+		[STEP_ENV] = step_env,
+		[STEP_PTY] = step_pty,
+		[STEP_PROGRAM] = step_program,
+	};
+	bool moved = false;
+
+	while (proxy->step > STEP_IDLE && proxy->step < STEP_RUNNING) {
+		int rc = steps[proxy->step](proxy);
+
+		if (rc == SSH_AGAIN)
+			return moved;
+		if (rc != SSH_OK) {
+			tl_proxy_lose(proxy, "the endpoint refused the program");
+			return true;
+		}
+		moved = true;
+	}
+	return moved;
+}
+
+/* ---- recording -------------------------------------------------------------------------------- */
+
+static int record_begin(struct tl_proxy *proxy, struct tl_err *err)
+{
+	const struct tl_ssh_server_channel *channel = proxy->channel;
+
+	if (proxy->recorded || proxy->step != STEP_RUNNING)
+		return 0;
+	proxy->recorded = true;
+	return tl_record_open(proxy->record, channel->number, tl_ssh_program_name(channel->program),
+			      channel->command, channel->has_pty ? channel->columns : 0,
+			      channel->has_pty ? channel->rows : 0, err);
+}
+
+int tl_proxy_record_end(struct tl_proxy *proxy, struct tl_err *err)
+{
+	int rc = 0;
+
+	if (!proxy->recorded)
+		return 0;
+	proxy->recorded = false;
+	if (proxy->stream.has_exit)
+		rc = tl_record_exit(proxy->record, proxy->channel->number,
+				    proxy->stream.exit_status,
+				    proxy->stream.exit_signal[0] ? proxy->stream.exit_signal : NULL,
+				    err);
+	return rc != 0 ? rc : tl_record_close(proxy->record, proxy->channel->number, err);
+}
+
+/* ---- moving bytes ----------------------------------------------------------------------------- */
+
+static int move_out(struct tl_proxy *proxy, enum tl_ssh_stream_kind kind, struct tl_err *err)
+{
+	struct tl_ssh_stream *to = &proxy->channel->stream;
+	const char *bytes;
+	size_t len = tl_ssh_stream_peek(&proxy->stream, kind, &bytes);
+	size_t room = tl_ssh_stream_room(to, kind);
+	int rc;
+
+	len = len < room ? len : room;
+	if (len == 0)
+		return false;
+	rc = tl_record_output(proxy->record, proxy->channel->number, bytes, len, err);
+	if (rc != 0)
+		return rc;
+	tl_ssh_stream_send(to, kind, bytes, len);
+	tl_ssh_stream_take(&proxy->stream, kind, len);
+	return true;
+}
+
+static int move_in(struct tl_proxy *proxy, struct tl_err *err)
+{
+	struct tl_ssh_stream *from = &proxy->channel->stream;
+	const char *bytes;
+	size_t len = tl_ssh_stream_peek(from, TL_SSH_DATA, &bytes);
+	size_t room = tl_ssh_stream_room(&proxy->stream, TL_SSH_DATA);
+	int rc;
+
+	if (proxy->stream.closed_in) {
+		tl_ssh_stream_take(from, TL_SSH_DATA, len);
+		return len > 0;
+	}
+	len = len < room ? len : room;
+	if (len == 0) {
+		if (tl_ssh_stream_at_end(from) && !proxy->stream.eof_wanted) {
+			tl_ssh_stream_end(&proxy->stream);
+			return true;
+		}
+		return false;
+	}
+	rc = tl_record_input(proxy->record, proxy->channel->number, bytes, len, err);
+	if (rc != 0)
+		return rc;
+	tl_ssh_stream_send(&proxy->stream, TL_SSH_DATA, bytes, len);
+	tl_ssh_stream_take(from, TL_SSH_DATA, len);
+	return true;
+}
+
+/* The endpoint's channel is over once it is closed and everything it carried has been passed on. */
+static void pass_end(struct tl_proxy *proxy)
+{
+	const struct tl_ssh_stream *from = &proxy->stream;
+
+	if (proxy->ended || !tl_ssh_stream_is_closed(from))
+		return;
+	proxy->ended = true;
+	tl_ssh_stream_finish(&proxy->channel->stream, from->has_exit ? from->exit_status : 255,
+			     from->exit_signal[0] ? from->exit_signal : NULL);
+}
+
+static void pass_requests(struct tl_proxy *proxy)
+{
+	if (proxy->resized)
+		(void)ssh_channel_change_pty_size(proxy->stream.channel,
+						  (int)proxy->channel->columns,
+						  (int)proxy->channel->rows);
+	proxy->resized = false;
+	for (size_t i = 0; i < proxy->signal_count; i++)
+		(void)ssh_channel_request_send_signal(proxy->stream.channel, proxy->signals[i]);
+	proxy->signal_count = 0;
+}
+
+int tl_proxy_pump_upstream(struct tl_proxy *proxy, struct tl_err *err)
+{
+	const char *bytes;
+	bool moved;
+	int rc;
+
+	if (proxy->step == STEP_IDLE || proxy->step == STEP_LOST)
+		return false;
+	moved = bring_up(proxy);
+	rc = record_begin(proxy, err);
+	if (rc != 0 || proxy->step != STEP_RUNNING)
+		return rc != 0 ? rc : moved;
+	pass_requests(proxy);
+	moved |= tl_ssh_stream_pump(&proxy->stream);
+	if (tl_ssh_stream_peek(&proxy->stream, TL_SSH_DATA, &bytes) > 0 ||
+	    tl_ssh_stream_peek(&proxy->stream, TL_SSH_STDERR, &bytes) > 0 ||
+	    proxy->stream.closed_in)
+		tl_ssh_link_kick(tl_ssh_server_link(proxy->channel->server));
+	return moved;
+}
+
+int tl_proxy_pump_engineer(struct tl_proxy *proxy, struct tl_err *err)
+{
+	int moved = 0, rc;
+
+	if (proxy->step != STEP_RUNNING || !proxy->recorded)
+		return false;
+	rc = move_in(proxy, err);
+	for (int kind = 0; rc >= 0 && kind < 2; kind++) {
+		moved |= rc;
+		rc = move_out(proxy, (enum tl_ssh_stream_kind)kind, err);
+	}
+	if (rc < 0)
+		return rc;
+	pass_end(proxy);
+	return moved | rc;
+}
+
+/* ---- the rest --------------------------------------------------------------------------------- */
+
+void tl_proxy_resize(struct tl_proxy *proxy)
+{
+	proxy->resized = true;
+	if (proxy->upstream && proxy->step != STEP_LOST)
+		tl_ssh_link_kick(proxy->upstream);
+}
+
+void tl_proxy_signal(struct tl_proxy *proxy, const char *name)
+{
+	if (proxy->signal_count < TL_ARRAY_LEN(proxy->signals))
+		snprintf(proxy->signals[proxy->signal_count++], sizeof(proxy->signals[0]), "%s",
+			 name);
+	if (proxy->upstream && proxy->step != STEP_LOST)
+		tl_ssh_link_kick(proxy->upstream);
+}
+
+void tl_proxy_free(struct tl_proxy *proxy)
+{
+	if (!proxy)
+		return;
+	tl_ssh_stream_clear(&proxy->stream);
+	free(proxy);
+}

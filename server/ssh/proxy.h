@@ -1,0 +1,27 @@
+/* One program in the bastion lane: the engineer's channel on one side, the endpoint's on the other,
+ * the recording between them. Loop thread only. */
+#ifndef TOWLINE_SERVER_SSH_PROXY_H
+#define TOWLINE_SERVER_SSH_PROXY_H
+
+#include <towline/record.h>
+
+#include "ssh/server.h"
+
+struct tl_proxy;
+
+struct tl_proxy *tl_proxy_new(struct tl_ssh_server_channel *channel);
+/* The endpoint is there: opens its side. */
+void tl_proxy_connect(struct tl_proxy *proxy, struct tl_ssh_link *upstream,
+		      struct tl_record *record);
+/* Either returns true when something moved, or a negative TL_E* when the recording failed. */
+int tl_proxy_pump_upstream(struct tl_proxy *proxy, struct tl_err *err);
+int tl_proxy_pump_engineer(struct tl_proxy *proxy, struct tl_err *err);
+void tl_proxy_resize(struct tl_proxy *proxy);
+void tl_proxy_signal(struct tl_proxy *proxy, const char *name);
+/* The endpoint's side is gone. */
+void tl_proxy_lose(struct tl_proxy *proxy, const char *sentence);
+/* Ends its part of the recording. */
+int tl_proxy_record_end(struct tl_proxy *proxy, struct tl_err *err);
+void tl_proxy_free(struct tl_proxy *proxy);
+
+#endif
