@@ -67,12 +67,12 @@ static void print_figures(const struct swarm *swarm, int64_t storm_ms, const str
 	double dirty_kb = (double)after->dirty_kb - (double)before->dirty_kb;
 	double pss_kb = (double)after->pss_kb - (double)before->pss_kb;
 
-	printf("storm: %zu agents at once, %zu connected, %zu lost, %zu times told to come later,"
-	       " %.1f s (TLS, token, stream)\n",
-	       swarm->count, swarm->holding, swarm->lost, swarm->postponed,
-	       (double)storm_ms / 1000);
-	if (swarm->lost)
-		printf("first lost: %s\n", swarm->first_loss);
+	printf("storm: %zu agents at once, %zu connected, %zu lost; %zu times told to come later,"
+	       " %zu connections tried again; %.1f s (TLS, token, stream)\n",
+	       swarm->count, swarm->holding, swarm->count - swarm->holding, swarm->postponed,
+	       swarm->failed, (double)storm_ms / 1000);
+	if (swarm->first_failure[0])
+		printf("first failure: %s\n", swarm->first_failure);
 	if (swarm->holding == 0)
 		return;
 	printf("relay: %.1f MB private dirty before, %.1f MB with them; %.1f KB an agent"

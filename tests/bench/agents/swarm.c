@@ -14,6 +14,7 @@
 
 #define EVENTS 256
 #define STEP_MS 100
+#define RETRY_MS 1000L
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -125,18 +126,31 @@ static void put_stream_request(struct agent *agent, const char *token)
 
 /* ---- an agent's steps ------------------------------------------------------------------------ */
 
-static void lose(struct swarm *swarm, struct agent *agent, const char *why)
+static void wait_until_retry(struct agent *agent, int64_t least_ms, int64_t jitter_ms)
+{
+	agent->retry_ms =
+		tl_clock_mono_ms(tl_clock_system()) + least_ms + random() % (jitter_ms + 1);
+	agent->phase = WAITING;
+	disconnect(agent);
+}
+
+static void fail(struct swarm *swarm, struct agent *agent, const char *why)
 {
 	static const char *const phases[] = {"connecting", "TLS", "token", "stream", "holding"};
 
-	if (swarm->first_loss[0] == '\0')
-		snprintf(swarm->first_loss, sizeof(swarm->first_loss), "%s: %s",
+	if (swarm->first_failure[0] == '\0')
+		snprintf(swarm->first_failure, sizeof(swarm->first_failure), "%s: %s",
 			 phases[agent->phase], why);
-	if (agent->phase == HOLDING)
+	if (agent->phase == HOLDING) {
 		swarm->holding--;
-	swarm->lost++;
-	agent->phase = LOST;
-	disconnect(agent);
+		swarm->lost++;
+		agent->phase = LOST;
+		disconnect(agent);
+		return;
+	}
+	swarm->failed++;
+	wait_until_retry(agent, 0, RETRY_MS << (agent->failures < 6 ? agent->failures : 6));
+	agent->failures++;
 }
 
 /* The body of a complete response with Content-Length, NULL while it is not. */
@@ -160,10 +174,8 @@ static void postpone(struct swarm *swarm, struct agent *agent)
 	int64_t wait_ms =
 		after ? 1000 * strtol(after + strlen("\r\nretry-after:"), NULL, 10) : 1000;
 
-	agent->retry_ms = tl_clock_mono_ms(tl_clock_system()) + wait_ms + random() % (wait_ms + 1);
-	agent->phase = WAITING;
 	swarm->postponed++;
-	disconnect(agent);
+	wait_until_retry(agent, wait_ms, wait_ms);
 }
 
 static void on_refusal(struct swarm *swarm, struct agent *agent)
@@ -171,7 +183,7 @@ static void on_refusal(struct swarm *swarm, struct agent *agent)
 	if (tl_str_starts(agent->in.data, "HTTP/1.1 503 "))
 		postpone(swarm, agent);
 	else
-		lose(swarm, agent, agent->in.data);
+		fail(swarm, agent, agent->in.data);
 }
 
 static void on_token_bytes(struct swarm *swarm, struct agent *agent)
@@ -188,7 +200,7 @@ static void on_token_bytes(struct swarm *swarm, struct agent *agent)
 	const char *token = json_string_value(json_object_get(json, "access_token"));
 
 	if (!token) {
-		lose(swarm, agent, "no access_token in the answer");
+		fail(swarm, agent, "no access_token in the answer");
 		return;
 	}
 	put_stream_request(agent, token);
@@ -225,7 +237,7 @@ static bool tls_result(struct swarm *swarm, struct agent *agent, int result)
 		return false;
 	const char *reason = ERR_reason_error_string(ERR_peek_error());
 
-	lose(swarm, agent, reason ? reason : "the relay closed the connection");
+	fail(swarm, agent, reason ? reason : "the relay closed the connection");
 	ERR_clear_error();
 	return false;
 }
@@ -264,7 +276,7 @@ static void step(struct swarm *swarm, struct agent *agent)
 		if (getsockopt(agent->fd, SOL_SOCKET, SO_ERROR, &error,
 			       &(socklen_t){sizeof(error)}) ||
 		    error) {
-			lose(swarm, agent, strerror(error));
+			fail(swarm, agent, strerror(error));
 			return;
 		}
 		agent->phase = SHAKING;

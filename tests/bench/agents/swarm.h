@@ -1,7 +1,7 @@
 /* Thousands of simulated agents on one epoll: each connects over TLS, gets its access token with a
- * signed assertion and opens the push stream (docs/protocol.md), all at once, and then holds it. What a
- * real agent does besides (queue, heartbeat) is left out. An agent that is told to come later (503,
- * Retry-After) does so; one whose connection fails is lost. */
+ * signed assertion and opens the push stream (docs/protocol.md), all at once, and then holds it. They
+ * come again as agents do: after what a 503 asks for, or after a failure with full jitter, 1 s doubling
+ * to 60 s. One whose stream ends while it is held is lost. */
 #ifndef TOWLINE_BENCH_SWARM_H
 #define TOWLINE_BENCH_SWARM_H
 
@@ -23,6 +23,7 @@ struct agent {
 	struct ssl_st *ssl;
 	enum agent_phase phase;
 	struct tl_buf out, in;
+	unsigned failures;
 	int64_t retry_ms; /* while waiting: when to connect again (CLOCK_BOOTTIME) */
 };
 
@@ -30,11 +31,12 @@ struct swarm {
 	struct agent *agents;
 	size_t count, holding, lost;
 	size_t postponed; /* times that the relay asked an agent to come later */
+	size_t failed;	  /* times that a connection failed and was tried again */
 	struct sockaddr_in address;
 	const char *relay_id;
 	struct ssl_ctx_st *context;
 	int epoll_fd;
-	char first_loss[256]; /* why, of the first agent that was lost */
+	char first_failure[256]; /* why, of the first connection that failed */
 };
 
 TL_MUST_CHECK int swarm_new(size_t count, unsigned port, const char *ca_file, const char *relay_id,
