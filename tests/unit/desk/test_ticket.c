@@ -26,7 +26,7 @@ static void edit(struct rig *rig, const char *token, const char *etag, const cha
 {
 	char header[300];
 
-	snprintf(header, sizeof header, "If-Match: %s", etag);
+	snprintf(header, sizeof header, "If-Match: %s", etag ? etag : "");
 	rig_ask(rig,
 		&(struct ask){.method = "PATCH",
 			      .path = "/v1/tickets/T-1001",
