@@ -10,6 +10,7 @@
 #include <towline/log.h>
 
 #include "relay/relay.h"
+#include "ssh/front.h"
 
 struct sockets {
 	int https, ssh; /* handed over by systemd, or -1 */
@@ -123,27 +124,52 @@ static int prepare(struct tl_relay *relay, struct tl_err *err)
 	return tl_desk_recover(&relay->desk, store, err);
 }
 
+static int start_front(struct tl_relay *relay, int listen_fd, struct tl_ssh_front **ret_front,
+		       struct tl_err *err)
+{
+	const struct tl_ssh_front_config front = {
+		.listen = relay->config.ssh_listen,
+		.listen_fd = listen_fd,
+		.host_key_file = relay->config.ssh_host_key,
+	};
+	int r = tl_ssh_front_start(&relay->desk, &front, ret_front, err);
+
+	if (r == 0)
+		relay->desk.ssh_port = tl_ssh_front_port(*ret_front);
+	return r;
+}
+
+static void say_ready(const struct tl_relay *relay, unsigned https_port)
+{
+	write_run_file(relay, https_port);
+	tl_log_info("relay is ready", TL_I("https_port", https_port),
+		    TL_I("ssh_port", relay->desk.ssh_port), TL_S("version", TOWLINE_VERSION));
+	sd_notifyf(0, "READY=1\nSTATUS=Serving HTTPS on port %u and SSH on port %u", https_port,
+		   relay->desk.ssh_port);
+}
+
 static int run(struct tl_relay *relay, const sigset_t *signals, struct tl_err *err)
 {
 	struct sockets sockets = take_sockets();
+	struct tl_ssh_front *front = NULL;
 	struct tl_http *http = NULL;
 	int r = start_http(relay, sockets.https, &http, err);
 
 	if (r)
 		return r;
 	relay->desk.http = http;
-	write_run_file(relay, tl_http_port(http));
-	tl_log_info("relay is ready", TL_I("https_port", tl_http_port(http)),
-		    TL_I("ssh_port", relay->desk.ssh_port), TL_S("version", TOWLINE_VERSION));
-	sd_notifyf(0, "READY=1\nSTATUS=Serving HTTPS on port %u", tl_http_port(http));
-
-	wait_for_end(http, signals);
-	sd_notify(0, "STOPPING=1");
-	tl_log_info("relay stops");
+	r = start_front(relay, sockets.ssh, &front, err);
+	if (r == 0) {
+		say_ready(relay, tl_http_port(http));
+		wait_for_end(http, signals);
+		sd_notify(0, "STOPPING=1");
+		tl_log_info("relay stops");
+	}
+	tl_ssh_front_stop(front, relay->config.drain_ms);
 	tl_http_stop(http, relay->config.drain_ms);
 	relay->desk.http = NULL;
 	tl_http_free(http);
-	return 0;
+	return r;
 }
 
 int tl_relay_serve(const struct tl_cli *cli, struct tl_err *err)
