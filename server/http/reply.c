@@ -1,6 +1,17 @@
 /* Writing a reply, and what comes after it. */
+#include <towline/log.h>
+
 #include "http/conn.h"
 #include "http/server.h"
+
+/* Without the query: it may hold what a log must not. */
+static void log_call(const struct tl_http_call *call)
+{
+	if (tl_log_enabled(TL_LOG_DEBUG))
+		tl_log_debug("answered", TL_S("method", call->request.method),
+			     TL_S("path", call->request.path), TL_I("status", call->status),
+			     TL_S("peer", call->peer));
+}
 
 static void next_request(struct tl_conn *conn)
 {
@@ -21,6 +32,7 @@ static void next_request(struct tl_conn *conn)
 
 static void finish(struct tl_conn *conn)
 {
+	log_call(conn->call);
 	switch (conn->call->outcome) {
 	case TL_OUTCOME_STREAM:
 		tl_conn_begin_stream(conn);
