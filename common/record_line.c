@@ -33,6 +33,9 @@ static bool is_beginning(const uint8_t *bytes, size_t len)
 static void put_ascii(struct tl_buf *out, char c)
 {
 	switch (c) {
+	case '\0': /* no strict JSON reader takes it */
+		tl_buf_puts(out, REPLACEMENT);
+		return;
 	case '"':
 		tl_buf_puts(out, "\\\"");
 		return;

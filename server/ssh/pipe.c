@@ -53,7 +53,9 @@ static void say_goodbye(struct tl_pipe *pipe, const char *sentence)
 		tl_buf_putc(&out, 0);
 	if (tl_buf_check(&out) == 0)
 		tl_ssh_stream_send(&pipe->channel->stream, TL_SSH_DATA, out.data, out.len);
-	tl_ssh_stream_finish(&pipe->channel->stream, 255, NULL);
+	/* The client closes when it has read it; closing now could break a write of its, which it would
+	 * report instead. */
+	tl_ssh_stream_end(&pipe->channel->stream);
 }
 
 /* ---- bytes ------------------------------------------------------------------------------------ */
