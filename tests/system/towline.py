@@ -185,10 +185,13 @@ class Endpoint:
         return run(BIN / "towline-agent", *argv, "--config", self.config, check=check, stdin=stdin, env=env)
 
     def enrol(self, token=None, check=True):
+        self.start_helper()  # its consent key is registered with the host
         return self.command("enroll", "-", "--name", self.name, stdin=(token or self.relay.enrol_token()) + "\n",
                             check=check)
 
     def start_helper(self):
+        if self.helper and self.helper.running():
+            return self
         argv = ["run", "--policy", self.policy, "--socket-dir", self.directory / "helper-run",
                 "--state", self.directory / "helper", "--agent-state", self.directory / "state",
                 "--agent-user", str(os.getuid())]
