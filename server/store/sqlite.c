@@ -316,12 +316,16 @@ static void sqlite_close(struct tl_store *base)
 	free(store);
 }
 
-/* Made by us rather than by SQLite: for the owner only, and with the reason when it fails. */
+/* Made by us rather than by SQLite: for the owner only, and with the reason when it fails. One that is
+ * there must not be opened: closing any descriptor of it drops the POSIX locks that SQLite holds in
+ * this process (sqlite.org/howtocorrupt.html §2.2), and another process would delete the log in use. */
 static int make_file(const char *path, struct tl_err *err)
 {
-	tl_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+	tl_fd int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOCTTY, 0600);
 
-	return fd >= 0 ? 0 : tl_err_sys(err, TL_EIO, errno, "database %s", path);
+	if (fd >= 0 || errno == EEXIST)
+		return 0;
+	return tl_err_sys(err, TL_EIO, errno, "database %s", path);
 }
 
 /* The switch to WAL needs the file alone and does not wait by itself: of several programs that open a
