@@ -182,6 +182,21 @@ struct told {
 	const struct tl_session_end *end; /* NULL: opened */
 };
 
+/* The relay's side has ended; the endpoint is told too, so that a question still open there is
+ * withdrawn and its recording is sealed. */
+static int end_everywhere(struct tl_change *change, const struct tl_session_row *row,
+			  const struct tl_session_end *end, struct tl_err *err)
+{
+	bool running = !tl_streq(row->state, "ended") && !tl_streq(row->state, "refused");
+	int r = tl_session_end(change, row, end, err);
+
+	if (r || !running)
+		return r;
+	return tl_change_push(change, row->host, "stop",
+			      json_pack("{s:s, s:s}", "session", row->id, "reason", end->reason),
+			      err);
+}
+
 static int note_told(struct tl_change *change, void *arg, struct tl_err *err)
 {
 	const struct told *told = arg;
@@ -190,7 +205,7 @@ static int note_told(struct tl_change *change, void *arg, struct tl_err *err)
 
 	if (r)
 		return r;
-	return told->end ? tl_session_end(change, &row, told->end, err)
+	return told->end ? end_everywhere(change, &row, told->end, err)
 			 : tl_session_open(change, &row, err);
 }
 
