@@ -163,12 +163,11 @@ static int agree(struct request *request, struct tl_err *err)
 {
 	bool yes = tl_cli_has(request->cli, "yes");
 
-	if (!yes && !isatty(STDIN_FILENO)) {
+	if (!yes && request->json) {
 		discard(request);
-		return tl_err_set(err, TL_EUSAGE,
-				  "nobody is here to agree: run it in a terminal, or with --yes");
+		return tl_err_set(err, TL_EUSAGE, "--json asks nothing: it needs --yes");
 	}
-	if (!request->json || !yes)
+	if (!request->json)
 		show(request);
 	if (!yes)
 		yes = tl_cmd_confirm("Send this? [y/N] ");
@@ -225,8 +224,8 @@ static int follow(struct request *request, json_t **ret_status, struct tl_err *e
 		sent = json_integer_value(json_object_get(status, "sent"));
 		if (!request->json)
 			show_progress(status, &shown_ticket, &shown_sent);
-		if (sent != last_sent || is_state(status, "uploading"))
-			moved_ms = sent != last_sent ? tl_clock_mono_ms(clock) : moved_ms;
+		if (sent != last_sent)
+			moved_ms = tl_clock_mono_ms(clock);
 		last_sent = sent;
 		if (is_state(status, "done") || is_state(status, "failed") ||
 		    tl_cli_has(request->cli, "no-wait") ||

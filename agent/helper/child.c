@@ -11,6 +11,7 @@
 #include <sys/capability.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <towline/str.h>
 #include <unistd.h>
@@ -131,6 +132,18 @@ static int lead_session(const struct tl_child_spec *spec)
 	return spec->terminal ? ioctl(STDIN_FILENO, TIOCSCTTY, 0) : 0;
 }
 
+/* systemd spares the helper when memory runs out; what it starts is to be as any other program. */
+static void stand_in_line(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	if (write(fd, "0", 1) < 0)
+		errno = 0; /* it was refused nothing that it needs */
+	close(fd);
+}
+
 static int take_account(const struct tl_child_spec *spec)
 {
 	const struct tl_account *account = spec->account;
@@ -181,6 +194,8 @@ static void run_child(const struct tl_child_spec *spec, int status_fd)
 		fail_child(status_fd, STEP_FDS);
 	if (lead_session(spec) != 0)
 		fail_child(status_fd, STEP_SESSION);
+	umask(spec->umask);
+	stand_in_line();
 	if (take_account(spec) != 0)
 		fail_child(status_fd, STEP_ACCOUNT);
 	if (was_root && keep_reading(spec) != 0)

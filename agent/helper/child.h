@@ -34,6 +34,7 @@ struct tl_child_spec {
 	const char *directory;		  /* "/" when it cannot be entered; NULL: unchanged */
 	bool terminal;			  /* descriptor 0 becomes the controlling terminal */
 	bool read_all; /* as root: keeps CAP_DAC_READ_SEARCH beyond the change of account */
+	mode_t umask;  /* of the child */
 };
 
 /* The child leads a session (setsid) and process group of its own. On failure nothing is left behind

@@ -149,6 +149,13 @@ static void take_output(struct tl_collection *collection, const char *bytes, siz
 	}
 }
 
+static void end_output(struct tl_collection *collection)
+{
+	uv_poll_stop(&collection->output);
+	collection->output_ended = true;
+	finish_when_over(collection);
+}
+
 static void on_output(uv_poll_t *poll, int status, int events)
 {
 	struct tl_collection *collection = poll->data;
@@ -163,19 +170,27 @@ static void on_output(uv_poll_t *poll, int status, int events)
 	}
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	uv_poll_stop(&collection->output);
-	collection->output_ended = true;
-	finish_when_over(collection);
+	end_output(collection);
+}
+
+pid_t tl_collection_pid(const struct tl_collection *collection)
+{
+	return collection->exited ? -1 : collection->pid;
 }
 
 void tl_collection_reap(struct tl_collection *collection)
 {
+	siginfo_t info = {.si_pid = 0};
+
 	if (!collection || collection->exited ||
-	    waitpid(collection->pid, &collection->wait_status, WNOHANG) != collection->pid)
+	    waitid(P_PID, (id_t)collection->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+	    info.si_pid == 0)
 		return;
-	collection->exited = true;
-	/* A grandchild that kept the pipe open must not hold the answer up. */
+	/* A grandchild that kept the pipe open must not hold the answer up; before the number is
+	 * given back, and may be another's. */
 	tl_child_signal_session(collection->pid, SIGKILL);
+	waitpid(collection->pid, &collection->wait_status, 0);
+	collection->exited = true;
 	finish_when_over(collection);
 }
 
@@ -184,7 +199,10 @@ void tl_collection_stop(struct tl_collection *collection, const char *reason)
 	if (!collection)
 		return;
 	snprintf(collection->stop_reason, sizeof(collection->stop_reason), "%s", reason);
-	tl_child_signal_session(collection->pid, SIGKILL);
+	if (collection->exited)
+		end_output(collection); /* what holds the pipe left the collector's session */
+	else
+		tl_child_signal_session(collection->pid, SIGKILL);
 }
 
 void tl_collection_conn_gone(struct tl_collection *collection, const struct tl_conn *conn)
@@ -255,6 +273,7 @@ static int start_collector(struct tl_helper *helper, const struct collect_args *
 			.account = &helper->agent,
 			.directory = "/",
 			.read_all = true,
+			.umask = 077,
 		},
 		&collection->pid, err);
 }

@@ -10,6 +10,8 @@ struct tl_collection;
 /* Starts; answers `ask` when the collector has ended. TL_EBUSY while another one runs. */
 TL_MUST_CHECK int tl_collection_start(struct tl_helper *helper, struct tl_ask *ask,
 				      struct tl_err *err);
+/* The collector's process. */
+pid_t tl_collection_pid(const struct tl_collection *collection);
 /* After SIGCHLD. */
 void tl_collection_reap(struct tl_collection *collection);
 /* Ends the collector; the request is answered with `reason`. NULL is allowed. */

@@ -8,6 +8,8 @@ void tl_consent_init(struct tl_consent *consent, unsigned asked_scopes)
 static int take_answer(struct tl_consent *consent, const struct tl_consent_answer *answer,
 		       struct tl_err *err)
 {
+	if (!answer)
+		return tl_err_set(err, TL_EINTERNAL, "an answer is missing");
 	if (answer->yes && (answer->scopes & ~consent->asked_scopes))
 		return tl_err_set(err, TL_EINVAL, "the answer allows more than was asked for");
 	consent->uid = answer->uid;

@@ -7,6 +7,7 @@
 #include <towline/log.h>
 
 #include "core/config.h"
+#include "helper/offspring.h"
 
 #define SOCKET_MODE 0666 /* who comes is known by SO_PEERCRED, and judged by the doors */
 
@@ -55,6 +56,13 @@ static void on_conn_gone(void *app, struct tl_conn *conn)
 	}
 }
 
+/* Looked at once, while who connected is still there: later its number may be another's. */
+static void mark_session(void *app, struct tl_conn *conn)
+{
+	(void)app;
+	conn->marked = conn->peer.pid > 0 && tl_offspring_has(conn->peer.pid);
+}
+
 static bool is_watcher(const struct tl_conn *conn)
 {
 	return conn->data != NULL;
@@ -84,6 +92,7 @@ static int open_door(struct tl_helper *helper, const char *name, unsigned door,
 			.verb_count = tl_helper_verb_count,
 			.app = helper,
 			.admit = door == TL_DOOR_AGENT ? admit_agent : NULL,
+			.on_new = door == TL_DOOR_CONSENT ? mark_session : NULL,
 			.state = helper_state,
 			.on_gone = on_conn_gone,
 		},
@@ -163,8 +172,8 @@ static void on_signal(uv_signal_t *watch, int number)
 		begin_stop(helper);
 		return;
 	}
-	tl_sessions_reap(helper);
 	tl_collection_reap(helper->collection);
+	tl_sessions_reap(helper);
 }
 
 static void watch_signals(struct tl_helper *helper)
@@ -205,7 +214,9 @@ int tl_helper_new(const struct tl_helper_options *options, struct tl_helper **re
 	helper->lock_fd = -1;
 	uv_loop_init(&helper->loop);
 	watch_signals(helper);
-	rc = tl_policy_load(options->policy_file, &helper->policy, err);
+	rc = tl_offspring_adopt(err);
+	if (rc == 0)
+		rc = tl_policy_load(options->policy_file, &helper->policy, err);
 	if (rc == 0)
 		rc = check_flag(helper, err);
 	if (rc == 0)

@@ -17,8 +17,7 @@ static const struct tl_conf_key keys[] = {
 	 "How long a collection may take before it is ended."},
 	{"consent.ask", TL_CONF_LIST, KEY(consent_ask), "", 0, 64, NULL,
 	 "The login names of those who may decide about sessions. An empty list: root and every "
-	 "person "
-	 "with an account here."},
+	 "person with an account here, but not the account that sessions run as (sessions.user)."},
 	{"consent.timeout", TL_CONF_DURATION, KEY(consent_timeout_ms), "2m", 1000, 600000, NULL,
 	 "How long a request for a session waits for a person. Then it is refused."},
 	{"consent.unattended", TL_CONF_BOOL, KEY(consent_unattended), "false", 0, 0, NULL,
@@ -126,12 +125,29 @@ static bool is_listed(const struct tl_policy *policy, uid_t uid)
 	return tl_strv_has(&policy->consent_ask, found->pw_name);
 }
 
+/* By name or number, as sessions.user has it. */
+static bool is_session_account(const struct tl_policy *policy, uid_t uid)
+{
+	struct passwd entry, *found = NULL;
+	char buffer[4096];
+	uint64_t number;
+
+	if (!policy->sessions_user || !policy->sessions_user[0] || uid == geteuid())
+		return false;
+	if (tl_str_u64(policy->sessions_user, UINT32_MAX - 1, &number) == 0)
+		return uid == (uid_t)number;
+	return getpwnam_r(policy->sessions_user, &entry, buffer, sizeof(buffer), &found) == 0 &&
+	       found && found->pw_uid == uid;
+}
+
 bool tl_policy_may_consent(const struct tl_policy *policy, uid_t uid, uid_t agent_uid)
 {
 	if (uid == agent_uid && agent_uid != geteuid())
 		return false;
 	if (policy->consent_ask.count > 0)
 		return is_listed(policy, uid);
+	if (is_session_account(policy, uid))
+		return false;
 	return uid == 0 || uid == geteuid() || (uid >= PERSON_UID_FIRST && uid <= PERSON_UID_LAST);
 }
 

@@ -45,7 +45,8 @@ TL_MUST_CHECK int tl_policy_narrow(const struct tl_policy *policy, const struct 
 
 /* May this user decide about sessions? Never the agent's own account when that differs from the
  * helper's: a captured agent must not consent in a person's place. With an empty list: root, the
- * helper's own user, and accounts of people (uid 1000 to 60000, login.defs(5)). */
+ * helper's own user, and accounts of people (uid 1000 to 60000, login.defs(5)), except the one that
+ * sessions run as: an engineer in one session must not consent to the next. */
 bool tl_policy_may_consent(const struct tl_policy *policy, uid_t uid, uid_t agent_uid);
 
 /* The summary for `hello`; the caller owns it. */

@@ -116,22 +116,13 @@ static void reply_decision(struct tl_session *session)
 	tl_ask_reply(ask, result, NULL, 0);
 }
 
-static void signal_processes(struct tl_session *session, int number)
-{
-	for (const struct tl_process *process = session->processes; process;
-	     process = process->next) {
-		if (!process->exited)
-			tl_child_signal_session(process->pid, number);
-	}
-}
-
 static bool has_live_process(const struct tl_session *session)
 {
 	const struct tl_process *process = session->processes;
 
 	while (process && process->exited)
 		process = process->next;
-	return process != NULL;
+	return process || tl_session_signal_all(session, 0) > 0;
 }
 
 static void process_free(struct tl_process *process)
@@ -187,8 +178,8 @@ static void session_enter(struct tl_session *session, enum tl_session_state stat
 	case TL_SESSION_ENDING:
 		uv_timer_start(&session->timer, on_timer, TL_SESSION_GRACE_MS, 0);
 		tell_ended(session);
-		signal_processes(session, SIGHUP);
-		signal_processes(session, SIGCONT);
+		tl_session_signal_all(session, SIGHUP);
+		tl_session_signal_all(session, SIGCONT);
 		break;
 	case TL_SESSION_OVER:
 		leave_list(session);
@@ -236,7 +227,7 @@ static void timer_event(struct tl_session *session)
 		tl_session_stop(session, "its longest duration is over");
 		break;
 	case TL_SESSION_ENDING:
-		signal_processes(session, SIGKILL);
+		tl_session_signal_all(session, SIGKILL);
 		uv_timer_start(&session->timer, on_timer, TL_SESSION_GRACE_MS, 0);
 		break;
 	case TL_SESSION_OVER:
@@ -260,7 +251,7 @@ static void session_step(struct tl_session *session, enum tl_session_event event
 			end(session);
 		break;
 	case TL_SESSION_EV_LAST_PROCESS_GONE:
-		if (session->state == TL_SESSION_ENDING)
+		if (session->state == TL_SESSION_ENDING && !has_live_process(session))
 			session_enter(session, TL_SESSION_OVER);
 		break;
 	}

@@ -62,7 +62,7 @@ struct tl_session *tl_session_find(struct tl_helper *helper, const char *id);
 TL_MUST_CHECK int tl_session_answer(struct tl_session *session,
 				    const struct tl_consent_answer *answer, struct tl_err *err);
 void tl_session_stop(struct tl_session *session, const char *reason);
-/* All its processes have ended: an ending session is then over. */
+/* A process has ended: an ending session without any is over. */
 void tl_session_last_process_gone(struct tl_session *session);
 /* A connection has gone: what it asked for or started ends. */
 void tl_session_conn_gone(struct tl_session *session, const struct tl_conn *conn);
@@ -79,7 +79,11 @@ struct tl_process *tl_session_process(struct tl_session *session, const char *id
 /* Answers when the process has ended. */
 TL_MUST_CHECK int tl_session_wait(struct tl_session *session, struct tl_process *process,
 				  struct tl_ask *ask, struct tl_err *err);
-/* Collects ended processes of all sessions: after SIGCHLD. */
+/* Signals what the session started and all that descends from it, also what has left its terminal or
+ * lost its parents; number 0 only counts. Returns how many could be signalled. What lost its parents
+ * while other sessions run cannot be told apart from theirs: it goes with the last of them. */
+unsigned tl_session_signal_all(const struct tl_session *session, int number);
+/* Collects ended processes of all sessions, and orphans: after SIGCHLD. */
 void tl_sessions_reap(struct tl_helper *helper);
 /* What people see of it; the caller owns it. */
 json_t *tl_session_json(const struct tl_session *session);

@@ -5,6 +5,7 @@
 #include <towline/log.h>
 
 #include "helper/helper.h"
+#include "helper/offspring.h"
 #include "helper/session.h"
 #include "helper/spawn.h"
 
@@ -192,8 +193,94 @@ static unsigned reap_session(struct tl_session *session)
 	return live;
 }
 
+/* ---- what the processes left behind ----------------------------------------------------------- */
+
+static bool started(const struct tl_session *session, const struct tl_offspring *offspring)
+{
+	const struct tl_process *process = session->processes;
+
+	/* A number is not given away while it still names somebody's session. */
+	while (process && process->pid != offspring->sid &&
+	       (process->exited || process->pid != offspring->top))
+		process = process->next;
+	return process != NULL;
+}
+
+/* The session that started it; NULL for the collector's, and for a stray while several sessions run. */
+static const struct tl_session *owner_of(const struct tl_helper *helper,
+					 const struct tl_offspring *offspring)
+{
+	const struct tl_session *only = NULL;
+	unsigned running = 0;
+
+	if (helper->collection && tl_collection_pid(helper->collection) == offspring->top)
+		return NULL;
+	for (const struct tl_session *session = helper->sessions; session;
+	     session = session->next) {
+		if (started(session, offspring))
+			return session;
+		if (session->state == TL_SESSION_ASKING)
+			continue;
+		running++;
+		only = session;
+	}
+	return running == 1 ? only : NULL;
+}
+
+struct signalling {
+	const struct tl_session *session;
+	int number;
+	unsigned count;
+};
+
+static void signal_one(void *arg, const struct tl_offspring *offspring)
+{
+	struct signalling *signalling = arg;
+	const struct tl_session *session = signalling->session;
+
+	if (owner_of(session->helper, offspring) == session &&
+	    kill(offspring->pid, signalling->number) == 0)
+		signalling->count++;
+}
+
+unsigned tl_session_signal_all(const struct tl_session *session, int number)
+{
+	struct signalling signalling = {.session = session, .number = number};
+
+	tl_offspring_walk(signal_one, &signalling);
+	return signalling.count;
+}
+
+static bool is_known(const struct tl_helper *helper, pid_t pid)
+{
+	if (helper->collection && tl_collection_pid(helper->collection) == pid)
+		return true;
+	for (const struct tl_session *session = helper->sessions; session;
+	     session = session->next) {
+		for (const struct tl_process *process = session->processes; process;
+		     process = process->next) {
+			if (process->pid == pid && !process->exited)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* One that somebody will ask for ends the look: its own SIGCHLD brings us back. */
+static void reap_orphans(const struct tl_helper *helper)
+{
+	siginfo_t info = {.si_pid = 0};
+
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid > 0 &&
+	       !is_known(helper, info.si_pid)) {
+		waitpid(info.si_pid, NULL, WNOHANG);
+		info.si_pid = 0;
+	}
+}
+
 void tl_sessions_reap(struct tl_helper *helper)
 {
+	reap_orphans(helper);
 	for (struct tl_session *session = helper->sessions, *next; session; session = next) {
 		next = session->next;
 		if (reap_session(session) == 0)

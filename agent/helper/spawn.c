@@ -8,6 +8,7 @@
 #include <towline/str.h>
 
 #define PATH_PERSON "/usr/local/bin:/usr/bin:/bin"
+#define SESSION_UMASK 022 /* login.defs(5): files that an engineer makes are as the owner's own */
 #define PATH_ROOT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 static bool may_pass(const char *name)
@@ -120,6 +121,7 @@ static int start(const struct tl_spawn_spec *spec, const struct ends *ends,
 		.account = spec->account,
 		.directory = spec->account->home,
 		.terminal = spec->term != NULL,
+		.umask = SESSION_UMASK,
 	};
 
 	snprintf(login_name, sizeof(login_name), "-%s", base ? base + 1 : spec->account->shell);

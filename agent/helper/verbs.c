@@ -235,6 +235,9 @@ static int session_end(void *app, struct tl_ask *ask, struct tl_err *err)
 
 static int may_decide(const struct tl_helper *helper, const struct tl_ask *ask, struct tl_err *err)
 {
+	if (ask->conn->marked)
+		return tl_err_set(err, TL_EDENIED,
+				  "who runs inside a session cannot decide about sessions");
 	if (tl_policy_may_consent(&helper->policy, ask->peer.uid, helper->agent.uid))
 		return 0;
 	return tl_err_set(err, TL_EDENIED,
