@@ -65,17 +65,20 @@ bundle_hash_matches() {
 	api_true "/v1/bundles/$id" "r['sha256'] == '$(sha256sum <"$demo_dir/bundle.curl" | cut -d ' ' -f 1)'"
 }
 
-# bundle_lists PATTERN: a member whose path matches, seen by stock tar and zstd.
+# The bundle's files, as stock zstd and tar see them.
+list_bundle() {
+	zstd -dcq "$bundle" | tar -tf - | grep -v '/$'
+}
+
+# bundle_lists PATTERN: a file whose path matches.
 bundle_lists() {
-	zstd -dcq "$bundle" | tar -tf - | grep -qE "$1"
+	grep -qE "$1" <<<"$(list_bundle)"
 }
 
 bundle_order() {
 	local members
-	members=$(zstd -dcq "$bundle" | tar -tf - | grep -v '/$')
-	[ "$(head -n 1 <<<"$members")" != "${members%%/MANIFEST.json*}" ] &&
-		grep -q '/MANIFEST.json$' <<<"$(head -n 1 <<<"$members")" &&
-		grep -q '/INDEX.json$' <<<"$(tail -n 1 <<<"$members")"
+	members=$(list_bundle)
+	grep -q '/MANIFEST.json$' <<<"${members%%$'\n'*}" && grep -q '/INDEX.json$' <<<"${members##*$'\n'}"
 }
 
 check_bundle() {
@@ -106,7 +109,7 @@ exec_keeps_status() {
 }
 
 shell_answers() {
-	lane_shell "$1" 'echo mark-$((6*7)); exit' | grep -q mark-42
+	grep -q mark-42 <<<"$(lane_shell "$1" 'echo mark-$((6*7)); exit')"
 }
 
 # The latest session of a lane has a recording whose chain holds and that holds what was shown.
@@ -114,10 +117,10 @@ recording_holds() {
 	local session
 	session=$(api "/v1/sessions?ticket=$ticket" | python3 -c '
 import json, sys
-items = [s for s in json.load(sys.stdin)["items"] if s["lane"] == sys.argv[1] and s["recording"]]
-print(max(items, key=lambda s: s["id"])["id"])' "$1") &&
+items = [s["id"] for s in json.load(sys.stdin)["items"] if s["lane"] == sys.argv[1] and s["recording"]]
+print(max(items, default=""))' "$1") && [ -n "$session" ] &&
 		as_person "$bin_dir/towline" session verify "$session" &&
-		as_person "$bin_dir/towline" session replay --no-wait "$session" | grep -q mark-42
+		grep -q mark-42 <<<"$(as_person "$bin_dir/towline" session replay --no-wait "$session")"
 }
 
 recording_arrives() {
