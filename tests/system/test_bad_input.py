@@ -38,7 +38,7 @@ def meta(**fields):
     (b"\x00\x01\x02 nonsense\r\n\r\n", b"400"),
     (b"GET /v1/nothing HTTP/1.1\r\nHost: x\r\n\r\n", b"40"),
     (b"GET /v1/../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n", b"40"),
-])
+], ids=["two-lengths", "obs-fold", "huge-header", "nonsense", "unknown-path", "dot-dot"])
 def test_a_hostile_request_is_refused_with_its_status(relay, request_bytes, status):
     assert status in talk(relay, request_bytes)
 
@@ -58,7 +58,8 @@ def test_an_unknown_member_is_named(relay, engineer):
     assert "severity" in reply.json()["detail"]
 
 
-@pytest.mark.parametrize("body", [b"{", b'{"summary":"a","summary":"b"}', b'{"summary":"\xff"}', b"[" * 100000])
+@pytest.mark.parametrize("body", [b"{", b'{"summary":"a","summary":"b"}', b'{"summary":"\xff"}', b"[" * 100000],
+                         ids=["cut", "twice", "not-utf8", "deep"])
 def test_broken_json_is_a_problem(relay, engineer, body):
     reply = relay.call("POST", "/v1/tickets", data=body, headers={"Content-Type": "application/json"})
     assert reply.status_code in (400, 422)

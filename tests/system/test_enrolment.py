@@ -59,7 +59,8 @@ def test_a_relay_with_another_ca_is_refused(relay, engineer, make_endpoint):
     assert hosts(relay) == []
 
 
-@pytest.mark.parametrize("token", ["", "tl1.", "tl1.!!!!", "tl9.e30", "x" * 100000, "tl1." + "A" * 5000])
+@pytest.mark.parametrize("token", ["", "tl1.", "tl1.!!!!", "tl9.e30", "x" * 100000, "tl1." + "A" * 5000],
+                         ids=["empty", "prefix", "no-base64", "version", "huge", "no-json"])
 def test_a_malformed_token_gets_one_sentence(relay, make_endpoint, token):
     done = make_endpoint().enrol(token or "\n", check=False)
     assert done.returncode in (64, 65)
