@@ -58,7 +58,7 @@ static const struct tl_http_route routes[] = {
 	{"POST", "/v1/sessions/:id/stop", STAFF, TL_BODY_JSON, 4 * KIB, tl_session_stop, NULL,
 	 "Ends a session"},
 	GET("/v1/tickets", READERS, tl_ticket_list, "Tickets, newest first"),
-	{"POST", "/v1/tickets", HOST | STAFF | TL_ROLE_REQUESTER, TL_BODY_JSON, 64 * KIB,
+	{"POST", "/v1/tickets", HOST | STAFF | TL_ROLE_REQUESTER, TL_BODY_JSON, 128 * KIB,
 	 tl_ticket_create, NULL, "Files a ticket; repeatable with Idempotency-Key"},
 	GET("/v1/tickets/:number", READERS, tl_ticket_show,
 	    "A ticket with its bundles and sessions"),
