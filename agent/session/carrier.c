@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "session/dial.h"
 
@@ -20,6 +21,7 @@ struct tl_carrier {
 };
 
 static void pump(struct tl_carrier *carrier);
+static bool to_local(struct tl_carrier *carrier);
 
 static void end(struct tl_carrier *carrier)
 {
@@ -28,6 +30,9 @@ static void end(struct tl_carrier *carrier)
 	carrier->ended = true;
 	uv_poll_stop(&carrier->relay);
 	uv_poll_stop(&carrier->local);
+	(void)to_local(carrier);
+	/* The SSH side reads what it has, then the end. */
+	(void)shutdown(carrier->fd, SHUT_RDWR);
 	if (!carrier->freed)
 		carrier->on_end(carrier->arg);
 }
