@@ -216,13 +216,23 @@ static void on_conn_message(void *arg, struct tl_channel *channel, struct tl_ipc
 
 static const struct tl_channel_events conn_events = {on_conn_message, on_conn_gone};
 
+static bool has_room(const struct tl_service *service, uid_t uid)
+{
+	unsigned count = 0;
+
+	for (const struct tl_conn *conn = service->connections; conn; conn = conn->next)
+		count += conn->peer.uid == uid;
+	return count < TL_SERVICE_CONNECTIONS_OF_USER_MAX &&
+	       service->connection_count < TL_SERVICE_CONNECTIONS_MAX;
+}
+
 static void accept_one(struct tl_service *service, int fd, const struct tl_ipc_peer *peer)
 {
 	const struct tl_service_options *options = &service->options;
 	tl_fd int owned = fd;
 	struct tl_conn *conn;
 
-	if (service->connection_count == TL_SERVICE_CONNECTIONS_MAX ||
+	if (!has_room(service, peer->uid) ||
 	    (options->admit && !options->admit(options->app, peer)))
 		return;
 	conn = calloc(1, sizeof(*conn));
@@ -238,6 +248,8 @@ static void accept_one(struct tl_service *service, int fd, const struct tl_ipc_p
 	conn->next = service->connections;
 	service->connections = conn;
 	service->connection_count++;
+	if (options->on_new)
+		options->on_new(options->app, conn);
 }
 
 static void on_connectable(uv_poll_t *poll, int status, int events)

@@ -10,8 +10,9 @@
 #include <towline/ipc.h>
 #include <uv.h>
 
-#define TL_SERVICE_CONNECTIONS_MAX 64
-#define TL_SERVICE_ASKS_MAX 16 /* unanswered requests of one connection */
+#define TL_SERVICE_CONNECTIONS_MAX 256
+#define TL_SERVICE_CONNECTIONS_OF_USER_MAX 16 /* nobody shuts the door on the others */
+#define TL_SERVICE_ASKS_MAX 16		      /* unanswered requests of one connection */
 
 struct tl_service;
 
@@ -20,6 +21,7 @@ struct tl_conn {
 	struct tl_service *service;
 	struct tl_ipc_peer peer;
 	void *data;
+	bool marked; /* the application's, by on_new */
 	struct tl_channel *channel;
 	struct tl_conn *next;
 	unsigned asks;
@@ -63,6 +65,8 @@ struct tl_service_options {
 	void *app;
 	/* May the peer connect at all? NULL: everybody. */
 	bool (*admit)(void *app, const struct tl_ipc_peer *peer);
+	/* A connection that was admitted, before anything is read from it. NULL is allowed. */
+	void (*on_new)(void *app, struct tl_conn *conn);
 	/* The program's state, one bit. NULL: 1. */
 	unsigned (*state)(void *app);
 	/* The peer has gone; its pending asks are detached already. NULL is allowed. */

@@ -110,6 +110,19 @@ static void system_accounts_cannot_consent(void **state)
 	assert_true(tl_policy_may_consent(&policy, 1000, 61202));
 }
 
+static void the_sessions_account_consents_only_where_it_is_listed(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0}, listed = {.scopes = 0};
+
+	(void)state;
+	assert_int_equal(parse("sessions:\n  user: \"1000\"\n", &policy, NULL), 0);
+	assert_false(tl_policy_may_consent(&policy, 1000, 61202));
+	assert_true(tl_policy_may_consent(&policy, 1001, 61202));
+	assert_int_equal(parse("consent:\n  ask: [root]\nsessions:\n  user: root\n", &listed, NULL),
+			 0);
+	assert_true(tl_policy_may_consent(&listed, 0, 61202));
+}
+
 static void a_list_of_names_excludes_everybody_else(void **state)
 {
 	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
@@ -143,6 +156,7 @@ int main(void)
 		cmocka_unit_test(switched_off_sessions_name_the_key),
 		cmocka_unit_test(the_agent_cannot_consent_in_a_persons_place),
 		cmocka_unit_test(system_accounts_cannot_consent),
+		cmocka_unit_test(the_sessions_account_consents_only_where_it_is_listed),
 		cmocka_unit_test(a_list_of_names_excludes_everybody_else),
 		cmocka_unit_test(scopes_go_to_json_and_back),
 	};
