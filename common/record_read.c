@@ -118,8 +118,10 @@ static int check_seal(const struct reader *reader, const char *session, const st
 	if (!jws)
 		return tl_err_set(err, TL_ESIG, "the recording's seal is empty");
 	rc = tl_jwt_verify(key, TL_JWT_RECORDING, jws, strlen(jws), &claims, err);
-	if (rc != 0)
-		return tl_err_prefix(err, "the recording's seal");
+	if (rc != 0) {
+		tl_err_prefix(err, "the recording's seal");
+		return rc;
+	}
 	if (!tl_streq(json_string_value(json_object_get(claims, "sha256")), reader->last) ||
 	    (uint64_t)json_integer_value(json_object_get(claims, "lines")) != reader->lines - 1 ||
 	    !tl_streq(json_string_value(json_object_get(claims, "session")), session))
