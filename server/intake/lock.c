@@ -46,13 +46,24 @@ static int load_filter(struct tl_err *err)
 	return r < 0 ? tl_err_sys(err, TL_EINTERNAL, -r, "the intake cannot lock itself") : 0;
 }
 
+/* Only ever down: the relay may have set a lower limit already, which no unprivileged process can raise. */
+static int lower(int resource, rlim_t max)
+{
+	struct rlimit limit;
+
+	if (getrlimit(resource, &limit) < 0)
+		return -1;
+	if (limit.rlim_max > max)
+		limit.rlim_max = max;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(resource, &limit);
+}
+
 int intake_lock(struct tl_err *err)
 {
 	prctl(PR_SET_DUMPABLE, 0);
 	for (size_t i = 0; i < TL_ARRAY_LEN(limits); i++) {
-		struct rlimit limit = {limits[i].max, limits[i].max};
-
-		if (setrlimit(limits[i].resource, &limit) < 0)
+		if (lower(limits[i].resource, limits[i].max) < 0)
 			return tl_err_sys(err, TL_EINTERNAL, errno,
 					  "the intake cannot limit itself");
 	}

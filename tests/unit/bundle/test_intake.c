@@ -1,10 +1,13 @@
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <setjmp.h>
 #include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <cmocka.h>
 
@@ -94,6 +97,20 @@ static void empty_input_is_refused(void **state TL_UNUSED)
 	assert_int_equal(run_intake(fd, &json), tl_err_exit_status(TL_EINVAL));
 }
 
+/* As the relay runs it: limited already, and unable to raise anything. Stays so, hence the last test. */
+static void lower_limits_of_the_relay_are_no_obstacle(void **state TL_UNUSED)
+{
+	static const struct rlimit limit = {300, 300};
+	tl_fd int fd = forge_finish(forge_sound());
+	tl_json *json = NULL;
+
+	/* Refused where there is nothing to drop. */
+	prctl(PR_CAPBSET_DROP, CAP_SYS_RESOURCE, 0, 0, 0);
+	assert_int_equal(setrlimit(RLIMIT_CPU, &limit), 0);
+	assert_int_equal(run_intake(fd, &json), 0);
+	assert_true(json_is_true(json_object_get(json, "ok")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -101,6 +118,7 @@ int main(void)
 		cmocka_unit_test(hostile_bundle_is_refused_with_a_sentence),
 		cmocka_unit_test(bomb_is_refused_with_its_own_code),
 		cmocka_unit_test(empty_input_is_refused),
+		cmocka_unit_test(lower_limits_of_the_relay_are_no_obstacle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
