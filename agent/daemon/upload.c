@@ -141,11 +141,11 @@ static void wait_for_better(struct tl_upload *upload, const struct tl_reply *rep
 }
 
 /* A refusal that no repetition changes. 401 is the host's trouble, 404 and 409 the upload's: both can
- * be mended. */
+ * be mended. 423: the relay still has the connection that broke, and ends it soon. */
 static bool is_final(int status)
 {
 	return status >= 400 && status < 500 && status != 401 && status != 404 && status != 408 &&
-	       status != 409 && status != 410 && status != 425 && status != 429;
+	       status != 409 && status != 410 && status != 423 && status != 425 && status != 429;
 }
 
 static void on_created(struct tl_upload *upload, const struct tl_reply *reply)

@@ -154,8 +154,8 @@ static int note_location(struct tl_recording_upload *upload, const char *locatio
 	if (location[0] == '/') {
 		if (asprintf(&upload->location, "%s%s", upload->url, location) < 0)
 			upload->location = NULL;
-	} else if (tl_str_starts(location, "https://")) {
-		upload->location = strdup(location);
+	} else if (tl_str_starts(location, upload->url) && location[strlen(upload->url)] == '/') {
+		upload->location = strdup(location); /* the token goes to no other server */
 	}
 	return upload->location ? 0 : TL_EPROTO;
 }

@@ -2,12 +2,16 @@
 #include "desk/upload.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
 #include <towline/log.h>
 #include <towline/str.h>
 
 #include "desk/change.h"
 #include "desk/handlers.h"
 #include "desk/ticket.h"
+
+#define BUSY_RETRY_S "5"
 
 static const char *const state_names[] = {"open", "complete", "rejected", "aborted"};
 
@@ -302,11 +306,46 @@ void tl_upload_show(struct tl_http_call *call)
 	tl_http_reply(call, 200, NULL);
 }
 
+int tl_upload_lock(struct tl_http_call *call, int fd, struct tl_problem *problem,
+		   struct tl_err *err)
+{
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	tl_http_add_header(call, "Retry-After", BUSY_RETRY_S);
+	return tl_problem_set(problem, err, 423, "upload-busy",
+			      "another request is at work on this upload");
+}
+
+/* Alone with the upload, as it is now: who had it before may have ended it. */
+static int lock_again(struct tl_http_call *call, struct tl_upload *upload, int *ret_fd,
+		      struct tl_problem *problem, struct tl_err *err)
+{
+	struct tl_desk *desk = tl_desk_of(call);
+	char id[TL_ID_LEN + 1], host[TL_ID_LEN + 1];
+	tl_fd int fd = -1;
+	uint64_t size;
+	int r;
+
+	memcpy(id, upload->id, sizeof id);
+	memcpy(host, upload->host, sizeof host);
+	if ((r = tl_blob_read(desk->blobs, upload->blob, &fd, &size, err)) ||
+	    (r = tl_upload_lock(call, fd, problem, err)) ||
+	    (r = tl_upload_load(desk, tl_desk_store(call), id, host, upload, err)))
+		return r;
+	*ret_fd = tl_steal_fd(&fd);
+	return 0;
+}
+
 int tl_upload_complete(struct tl_http_call *call, struct tl_upload *upload,
 		       struct tl_problem *problem, struct tl_err *err)
 {
-	int r;
+	tl_fd int lock_fd = -1;
+	int r = 0;
 
+	if (upload->state == TL_UPLOAD_OPEN)
+		r = lock_again(call, upload, &lock_fd, problem, err);
+	if (r)
+		return r;
 	if (upload->state == TL_UPLOAD_COMPLETE)
 		return 0;
 	if (upload->state != TL_UPLOAD_OPEN)

@@ -36,6 +36,11 @@ static inline bool tl_upload_is_whole(const struct tl_upload *upload)
 /* Refuses (412 with Tus-Version) a request of another version of the protocol. True: replied. */
 bool tl_upload_wrong_version(struct tl_http_call *call);
 
+/* Locks the upload's blob, open at `fd`, until that is closed: one request at a time writes to it or
+ * takes it in. Otherwise TL_EDENIED with a problem that says when to come again. */
+TL_MUST_CHECK int tl_upload_lock(struct tl_http_call *call, int fd, struct tl_problem *problem,
+				 struct tl_err *err);
+
 /* When the last byte is there: intake of a bundle, seal of a recording. Idempotent. TL_EDENIED with a
  * problem when it was rejected; another error leaves the upload open, to be tried again. */
 TL_MUST_CHECK int tl_upload_complete(struct tl_http_call *call, struct tl_upload *upload,

@@ -2,7 +2,7 @@
  * acknowledged. */
 #include <errno.h>
 #include <stdio.h>
-#include <sys/file.h>
+#include <sys/stat.h>
 #include <towline/fs.h>
 #include <towline/log.h>
 #include <towline/str.h>
@@ -31,6 +31,7 @@ static int read_late_length(const struct tl_http_call *call, struct patch *patch
 {
 	const char *text = tl_http_header(call, "upload-length");
 	struct tl_upload *upload = &patch->upload;
+	const uint64_t max = tl_desk_of(call)->max_recording_bytes; /* only they come without */
 	int64_t length;
 
 	if (!text)
@@ -39,6 +40,10 @@ static int read_late_length(const struct tl_http_call *call, struct patch *patch
 	    (upload->length >= 0 && upload->length != length) || (uint64_t)length < upload->size)
 		return tl_err_set(&patch->err, TL_EINVAL,
 				  "Upload-Length contradicts what is known of the upload");
+	if (upload->length < 0 && (uint64_t)length > max)
+		return tl_err_set(&patch->err, TL_ETOOBIG,
+				  "a recording may have at most %llu bytes",
+				  (unsigned long long)max);
 	upload->length = length;
 	return tl_store_exec(tl_desk_store(call),
 			     "UPDATE upload SET length = $2, updated_ms = $3 WHERE id = $1",
@@ -47,9 +52,10 @@ static int read_late_length(const struct tl_http_call *call, struct patch *patch
 			     NULL, &patch->err);
 }
 
-static int open_blob(const struct tl_http_call *call, struct patch *patch)
+static int open_blob(struct tl_http_call *call, struct patch *patch)
 {
 	struct tl_upload *upload = &patch->upload;
+	struct stat status;
 	int r;
 
 	if (upload->state != TL_UPLOAD_OPEN || tl_upload_is_whole(upload))
@@ -58,9 +64,12 @@ static int open_blob(const struct tl_http_call *call, struct patch *patch)
 			   &patch->err);
 	if (r)
 		return r;
-	if (flock(patch->fd, LOCK_EX | LOCK_NB))
-		return tl_problem_set(&patch->problem, &patch->err, 423, "upload-busy",
-				      "another request is writing to this upload");
+	if ((r = tl_upload_lock(call, patch->fd, &patch->problem, &patch->err)))
+		return r;
+	/* Who had the lock before may have written since the size was read. */
+	if (fstat(patch->fd, &status))
+		return tl_err_sys(&patch->err, TL_EIO, errno, "the upload cannot be examined");
+	upload->size = (uint64_t)status.st_size;
 	return 0;
 }
 

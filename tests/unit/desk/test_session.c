@@ -359,7 +359,63 @@ static void an_engineer_stops_a_session(void **state)
 	assert_problem(&again, 409, "session-over");
 }
 
+/* ---- the endpoint's recording ----------------------------------------------------------------- */
+
+#define TUS "Tus-Resumable: 1.0.0"
+
+static void open_recording(struct rig *rig, struct scene *scene, char location[static 256])
+{
+	tl_auto(tl_buf) struct tl_buf metadata = TL_BUF_INIT(512);
+	tl_auto(reply) struct reply reply;
+	struct tl_err err = TL_ERR_INIT;
+
+	make_scene(rig, scene);
+	assert_int_equal(tl_store_exec(rig->store, "UPDATE session SET lane = 'end-to-end'",
+				       TL_NO_ARGS, NULL, &err),
+			 0);
+	tl_buf_puts(&metadata, "Upload-Metadata: kind ");
+	tl_base64_encode(&metadata, "recording", 9);
+	tl_buf_puts(&metadata, ",session ");
+	tl_base64_encode(&metadata, scene->session, strlen(scene->session));
+	rig_ask(rig,
+		&(struct ask){.method = "POST",
+			      .path = "/v1/uploads",
+			      .token = scene->host.token,
+			      .headers = {TUS, "Upload-Defer-Length: 1", tl_buf_str(&metadata)}},
+		&reply);
+	assert_status(&reply, 201);
+	reply_header(&reply, "Location", location);
+}
+
+static void patch(struct rig *rig, const struct scene *scene, const char *location,
+		  const char *length, struct reply *ret_reply)
+{
+	rig_ask(rig,
+		&(struct ask){.method = "PATCH",
+			      .path = location,
+			      .token = scene->host.token,
+			      .bytes = "x",
+			      .len = 1,
+			      .headers = {TUS, "Upload-Offset: 0", length}},
+		ret_reply);
+}
+
+static void a_recordings_late_length_has_the_same_limit(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(scene) struct scene scene;
+	tl_auto(reply) struct reply refused, taken;
+	char location[256];
+
+	open_recording(rig, &scene, location);
+	patch(rig, &scene, location, "Upload-Length: 1099511627776", &refused);
+	assert_status(&refused, 413);
+	patch(rig, &scene, location, "Upload-Length: 2", &taken);
+	assert_status(&taken, 204);
+}
+
 static const struct CMUnitTest tests[] = {
+	RIG_TEST(a_recordings_late_length_has_the_same_limit),
 	RIG_TEST(a_host_without_an_open_ticket_cannot_be_reached),
 	RIG_TEST(a_target_is_a_name_an_id_or_a_ticket),
 	RIG_TEST(the_grant_is_for_this_host_and_verifies),

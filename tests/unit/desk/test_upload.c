@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <towline/str.h>
 
 #define TUS "Tus-Resumable: 1.0.0"
@@ -306,6 +307,51 @@ static void a_failing_intake_loses_nothing(void **state)
 			 1);
 }
 
+/* The blob of the one upload there is, open as another request has it. */
+static int open_blob(struct rig *rig)
+{
+	tl_auto(tl_rows) struct tl_rows *row = NULL;
+	struct tl_err err = TL_ERR_INIT;
+	uint64_t size;
+	int fd = -1;
+
+	assert_int_equal(tl_store_row(rig->store, "SELECT blob FROM upload", TL_NO_ARGS, &row,
+				      &err),
+			 0);
+	assert_int_equal(tl_blob_append(rig->desk.blobs, tl_rows_text(row, 0), &fd, &size, &err),
+			 0);
+	return fd;
+}
+
+static void one_request_at_a_time_takes_a_bundle_in(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(sender) struct sender s;
+	tl_auto(reply) struct reply busy, taken;
+	char again[256];
+
+	make_sender(rig, "", &s);
+	create(rig, &s);
+
+	tl_fd int fd = open_blob(rig);
+	assert_int_equal(write(fd, s.text, strlen(s.text)), strlen(s.text));
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	rig_ask(rig,
+		&(struct ask){.method = "HEAD",
+			      .path = s.location,
+			      .token = s.host.token,
+			      .headers = {TUS}},
+		&busy);
+	assert_status(&busy, 423);
+	reply_header(&busy, "Retry-After", again);
+	assert_string_not_equal(again, "");
+	assert_int_equal(place_number(rig->store, "SELECT count(*) FROM bundle"), 0);
+	close(tl_steal_fd(&fd));
+	patch(rig, &s, "", 0, strlen(s.text), false, &taken);
+	assert_status(&taken, 204);
+	assert_int_equal(place_number(rig->store, "SELECT count(*) FROM bundle"), 1);
+}
+
 static void another_host_does_not_see_the_upload(void **state)
 {
 	struct rig *rig = *state;
@@ -371,6 +417,7 @@ static const struct CMUnitTest tests[] = {
 	RIG_TEST(a_signature_by_another_key_is_rejected),
 	RIG_TEST(a_bundle_that_intake_refuses_is_rejected_with_its_sentence),
 	RIG_TEST(a_failing_intake_loses_nothing),
+	RIG_TEST(one_request_at_a_time_takes_a_bundle_in),
 	RIG_TEST(another_host_does_not_see_the_upload),
 	RIG_TEST(a_ticket_of_another_host_takes_no_bundle),
 	RIG_TEST(another_version_of_tus_is_refused),
