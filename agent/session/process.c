@@ -26,6 +26,8 @@ struct tl_process {
 	struct tl_ssh_server_channel *channel; /* NULL: let go */
 	char id[64];			       /* the helper's name for it */
 	bool started, is_pty, exited, told;
+	bool unrecorded; /* the recording failed: no byte passes any more */
+	size_t recorded; /* bytes of the input at hand that are recorded and not written yet */
 	int exit_status;
 	char exit_signal[32];
 	struct port ports[END_COUNT];
@@ -36,8 +38,10 @@ struct tl_process {
 
 static void check_record(struct tl_process *process, int rc, const struct tl_err *err)
 {
-	if (rc != 0)
-		process->config.on_record_failed(process->config.arg, err);
+	if (rc == 0)
+		return;
+	process->unrecorded = true;
+	process->config.on_record_failed(process->config.arg, err);
 }
 
 static void record_open(struct tl_process *process)
@@ -54,7 +58,8 @@ static void record_open(struct tl_process *process)
 			     &err);
 }
 
-static void record_output(struct tl_process *process, const char *bytes, size_t len)
+/* False when the bytes must not pass. */
+static bool record_output(struct tl_process *process, const char *bytes, size_t len)
 {
 	struct tl_err err = TL_ERR_INIT;
 
@@ -63,17 +68,22 @@ static void record_output(struct tl_process *process, const char *bytes, size_t 
 			     tl_record_output(process->config.record, process->channel->number,
 					      bytes, len, &err),
 			     &err);
+	return !process->unrecorded;
 }
 
-static void record_input(struct tl_process *process, const char *bytes, size_t len)
+/* What the program may take of the input at hand: nothing that is not recorded. */
+static size_t record_input(struct tl_process *process, const char *bytes, size_t len)
 {
 	struct tl_err err = TL_ERR_INIT;
 
-	if (process->config.record)
+	if (process->config.record && len > process->recorded)
 		check_record(process,
 			     tl_record_input(process->config.record, process->channel->number,
-					     bytes, len, &err),
+					     bytes + process->recorded, len - process->recorded,
+					     &err),
 			     &err);
+	process->recorded = len;
+	return process->unrecorded ? 0 : len;
 }
 
 static void record_end(struct tl_process *process)
@@ -192,9 +202,12 @@ static bool move_in(struct tl_process *process)
 	}
 	if (!port->may_write)
 		return false;
+	len = record_input(process, bytes, len);
+	if (len == 0)
+		return false;
 	done = write(port->fd, bytes, len);
 	if (done > 0) {
-		record_input(process, bytes, (size_t)done);
+		process->recorded -= (size_t)done;
 		tl_ssh_stream_take(stream, TL_SSH_DATA, (size_t)done);
 		return true;
 	}
@@ -217,8 +230,8 @@ static bool move_out(struct tl_process *process, enum end end)
 		return false;
 	got = read(port->fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
 	if (got > 0) {
-		record_output(process, bytes, (size_t)got);
-		tl_ssh_stream_send(stream, kind, bytes, (size_t)got);
+		if (record_output(process, bytes, (size_t)got))
+			tl_ssh_stream_send(stream, kind, bytes, (size_t)got);
 		return true;
 	}
 	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -270,7 +283,7 @@ bool tl_process_pump(struct tl_process *process)
 {
 	bool moved = false;
 
-	if (!process->started)
+	if (!process->started || process->unrecorded)
 		return false;
 	moved |= move_in(process);
 	moved |= move_out(process, END_OUT);

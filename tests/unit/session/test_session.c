@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <cmocka.h>
 
 #include "rig.h"
@@ -13,6 +14,7 @@
 #define SSH \
 	"ssh -F none -p %u -i engineer -o IdentitiesOnly=yes -o StrictHostKeyChecking=no " \
 	"-o UserKnownHostsFile=/dev/null -o LogLevel=ERROR whoever@127.0.0.1 "
+#define RECORD_ROOM 4096
 #define SCOPES (TL_SCOPE_TERMINAL | TL_SCOPE_EXEC)
 
 static struct rig *rig;
@@ -239,6 +241,29 @@ static void a_stop_ends_everything_and_says_why(void **state)
 	rig_run_clear(&run);
 }
 
+static void set_file_limit(rlim_t bytes)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	limit.rlim_cur = bytes == RLIM_INFINITY ? limit.rlim_max : bytes;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void what_cannot_be_recorded_does_not_pass(void **state)
+{
+	unsigned port = rig_listen(rig, SCOPES, true);
+	struct rig_run run;
+
+	(void)state;
+	set_file_limit(RECORD_ROOM);
+	run = rig_sh(rig, NULL, SSH "'yes | head -c 1000000'", port);
+	assert_text(rig_wait_end(rig), "the recording failed");
+	set_file_limit(RLIM_INFINITY);
+	assert_in_range(run.out_len, 0, RECORD_ROOM);
+	rig_run_clear(&run);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -256,8 +281,10 @@ int main(void)
 		T(scopes_of_the_consent_hold),
 		T(forwardings_and_subsystems_are_refused),
 		T(a_stop_ends_everything_and_says_why),
+		T(what_cannot_be_recorded_does_not_pass),
 	};
 
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
