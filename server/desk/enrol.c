@@ -68,9 +68,25 @@ static int check_proof(const struct tl_desk *desk, struct enrolment *e, struct t
 	return 0;
 }
 
+/* Sessions are asked for by a host's name, its id or a ticket's number: none may pass for another. */
+static int check_name(const char *name, struct tl_err *err)
+{
+	bool is_number = (name[0] == 'T' || name[0] == 't') && name[1] == '-' && name[2] &&
+			 strspn(name + 2, "0123456789") == strlen(name + 2);
+
+	if (!is_number && !tl_id_is_valid(name))
+		return 0;
+	return tl_err_set(err, TL_EINVAL,
+			  "\"%s\" looks like a ticket or an id: enrol under another name", name);
+}
+
 static int check_request(const struct tl_desk *desk, struct enrolment *e, struct tl_err *err)
 {
 	tl_auto(tl_key) struct tl_key *consent_key = NULL;
+	int r = check_name(e->name, err);
+
+	if (r)
+		return r;
 
 	if (read_public_key(e->public_key, &e->key))
 		return tl_err_set(err, TL_EINVAL,

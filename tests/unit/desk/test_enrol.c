@@ -93,6 +93,23 @@ static void a_used_token_is_refused_for_another_key(void **state)
 	assert_problem(&second, 403, "enrolment-token-used");
 }
 
+static void no_host_takes_the_name_of_an_id_or_a_ticket(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(candidate) struct candidate c;
+	const char *const names[] = {"01m83drdrekkpyhrmtj18wt49n", "T-1001", "t-7"};
+
+	make_candidate(rig, &c);
+	for (size_t i = 0; i < TL_ARRAY_LEN(names); i++) {
+		tl_auto(reply) struct reply reply;
+
+		rig_enrolment(rig, &c.host, names[i], c.secret, rig->clock.wall_now_ms, c.body);
+		enrol(rig, c.body, &reply);
+		assert_status(&reply, 422);
+	}
+	assert_int_equal(place_number(rig->store, "SELECT count(*) FROM host"), 0);
+}
+
 static void a_key_enrols_once(void **state)
 {
 	struct rig *rig = *state;
@@ -197,6 +214,7 @@ static const struct CMUnitTest tests[] = {
 	RIG_TEST(an_expired_token_is_refused),
 	RIG_TEST(a_repeated_request_gets_the_same_host),
 	RIG_TEST(a_used_token_is_refused_for_another_key),
+	RIG_TEST(no_host_takes_the_name_of_an_id_or_a_ticket),
 	RIG_TEST(a_key_enrols_once),
 	RIG_TEST(a_second_host_of_a_name_gets_a_number),
 	RIG_TEST(a_proof_by_another_key_is_refused),
