@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdint.h>
 #include <string.h>
+#include <towline/program.h>
 #include <towline/str.h>
 
 struct given {
@@ -295,6 +296,7 @@ int tl_cli_main(const struct tl_cli_program *program, int argc, char **argv)
 	struct tl_err err = TL_ERR_INIT;
 	int outcome;
 
+	tl_program_no_core();
 	if (!words || !cli.given || !cli.operands)
 		return tl_err_exit_status(TL_ENOMEM);
 	if (count)

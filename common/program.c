@@ -3,6 +3,17 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+
+void tl_program_no_core(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_CORE, &limit) != 0)
+		return;
+	limit.rlim_cur = 0;
+	(void)setrlimit(RLIMIT_CORE, &limit); /* lowering the soft limit is always allowed */
+}
 
 int tl_program_path(const char *name, char path[static PATH_MAX], struct tl_err *err)
 {

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <towline/fs.h>
 #include <towline/log.h>
+#include <towline/program.h>
 #include <towline/str.h>
 
 #include "session/dial.h"
@@ -261,6 +262,7 @@ int main(void)
 	struct tl_err err = TL_ERR_INIT;
 	int rc;
 
+	tl_program_no_core();
 	signal(SIGPIPE, SIG_IGN);
 	tl_log_open("towline-session", TL_LOG_AUTO, TL_LOG_INFO);
 	curl_global_init(CURL_GLOBAL_DEFAULT);

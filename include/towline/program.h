@@ -11,4 +11,8 @@
  * libexec) in ../../bin. Never searches PATH. TL_ENOENT names the places that were tried. */
 TL_MUST_CHECK int tl_program_path(const char *name, char path[static PATH_MAX], struct tl_err *err);
 
+/* No core file of this program: it would hold keys and tokens. Its children may raise the limit. Before
+ * other threads run. */
+void tl_program_no_core(void);
+
 #endif

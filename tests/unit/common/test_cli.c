@@ -1,5 +1,6 @@
 /* Each test runs tl_cli_main with its output caught in temporary files. */
 #include "tests.h"
+#include <sys/resource.h>
 #include <towline/cli.h>
 
 static struct {
@@ -258,6 +259,18 @@ static void the_man_page_has_commands_and_options(void **state TL_UNUSED)
 	assert_non_null(strstr(output, ".It Fl r , Fl \\-relay Ns = Ns Ar URL\n"));
 }
 
+static void a_command_runs_without_core_files(void **state TL_UNUSED)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_CORE, &limit), 0);
+	limit.rlim_cur = limit.rlim_max;
+	assert_int_equal(setrlimit(RLIMIT_CORE, &limit), 0);
+	assert_int_equal(call(&program, "status"), 0);
+	assert_int_equal(getrlimit(RLIMIT_CORE, &limit), 0);
+	assert_int_equal(limit.rlim_cur, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -273,6 +286,7 @@ int main(void)
 		cmocka_unit_test(a_program_without_commands_takes_operands),
 		cmocka_unit_test(lost_output_is_a_failure),
 		cmocka_unit_test(the_man_page_has_commands_and_options),
+		cmocka_unit_test(a_command_runs_without_core_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
