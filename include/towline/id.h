@@ -1,5 +1,6 @@
 /* Identifiers: ULIDs (github.com/ulid/spec), 26 characters of lower-case Crockford base32: 48 bits of
- * milliseconds, 80 of randomness, so that they sort by time. Any thread. */
+ * milliseconds, 80 of randomness, so that they sort by time; those of one process in one millisecond count
+ * up, so that they sort by order of making. Not secret: never grant anything by knowing one. Any thread. */
 #ifndef TOWLINE_ID_H
 #define TOWLINE_ID_H
 

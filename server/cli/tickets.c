@@ -30,7 +30,7 @@ static const struct tl_column session_columns[] = {
 
 static const struct tl_column timeline_columns[] = {
 	{"AT", "at", 0},
-	{"WHO", "actor", 24},
+	{"WHO", "actor_name", 24},
 	{"WHAT", "kind", 0},
 	{"DETAIL", "detail", 90},
 };

@@ -18,8 +18,9 @@ static json_t *make(const struct tl_rows *row)
 	tl_json_set(entry, "at", tl_row_time(row, 1));
 	tl_json_set(entry, "actor_kind", tl_row_text(row, 2));
 	tl_json_set(entry, "actor", tl_row_text(row, 3));
-	tl_json_set(entry, "kind", tl_row_text(row, 4));
-	tl_json_set(entry, "body", tl_row_json(row, 5));
+	tl_json_set(entry, "actor_name", tl_row_text(row, 4));
+	tl_json_set(entry, "kind", tl_row_text(row, 5));
+	tl_json_set(entry, "body", tl_row_json(row, 6));
 	return entry;
 }
 
@@ -36,8 +37,12 @@ void tl_timeline_list(struct tl_http_call *call)
 		r = tl_ticket_find(store, tl_http_param(call, "number"), ticket, &err);
 	if (r == 0)
 		r = tl_page_query(store, &page,
-				  "SELECT id, at_ms, actor_kind, actor, kind, body FROM timeline "
-				  "WHERE ticket_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+				  "SELECT t.id, t.at_ms, t.actor_kind, t.actor, "
+				  "COALESCE(h.name, u.name, t.actor), t.kind, t.body "
+				  "FROM timeline t "
+				  "LEFT JOIN host h ON t.actor_kind = 'host' AND h.id = t.actor "
+				  "LEFT JOIN app_user u ON t.actor_kind = 'user' AND u.login = t.actor "
+				  "WHERE t.ticket_id = $1 AND t.id > $2 ORDER BY t.id LIMIT $3",
 				  TL_ARGS(TL_ARG_TEXT(ticket), TL_ARG_TEXT(page.after),
 					  TL_ARG_INT(page.limit + 1)),
 				  make, &list, &err);

@@ -117,6 +117,20 @@ static void identifiers_are_valid_unique_and_sort_by_time(void **state TL_UNUSED
 	assert_memory_equal(first.text, "01aryz6s41", 10);
 }
 
+static void identifiers_of_one_millisecond_keep_their_order(void **state TL_UNUSED)
+{
+	struct tl_clock_fake fake;
+	struct tl_id before, next;
+
+	tl_clock_fake_init(&fake, MARCH_2026_MS);
+	before = tl_id_new(&fake.clock);
+	for (int i = 0; i < 1000; i++) {
+		next = tl_id_new(&fake.clock);
+		assert_true(strcmp(before.text, next.text) < 0);
+		before = next;
+	}
+}
+
 static void other_texts_are_no_identifiers(void **state TL_UNUSED)
 {
 	assert_false(tl_id_is_valid(""));
@@ -139,6 +153,7 @@ int main(void)
 		cmocka_unit_test(a_fake_clock_moves_by_hand),
 		cmocka_unit_test(the_system_clock_runs),
 		cmocka_unit_test(identifiers_are_valid_unique_and_sort_by_time),
+		cmocka_unit_test(identifiers_of_one_millisecond_keep_their_order),
 		cmocka_unit_test(other_texts_are_no_identifiers),
 	};
 

@@ -165,6 +165,7 @@ static void a_note_is_on_the_timeline(void **state)
 	get(rig, token, "/v1/tickets/T-1001/timeline", &shown);
 	assert_int_equal(json_array_size(json_object_get(shown.json, "items")), 2);
 	assert_non_null(strstr(shown.text, "looked at it"));
+	assert_non_null(strstr(shown.text, "\"actor_name\":"));
 }
 
 static void an_unknown_member_is_named(void **state)
