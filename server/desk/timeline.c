@@ -36,16 +36,17 @@ void tl_timeline_list(struct tl_http_call *call)
 	if (r == 0)
 		r = tl_ticket_find(store, tl_http_param(call, "number"), ticket, &err);
 	if (r == 0)
-		r = tl_page_query(store, &page,
-				  "SELECT t.id, t.at_ms, t.actor_kind, t.actor, "
-				  "COALESCE(h.name, u.name, t.actor), t.kind, t.body "
-				  "FROM timeline t "
-				  "LEFT JOIN host h ON t.actor_kind = 'host' AND h.id = t.actor "
-				  "LEFT JOIN app_user u ON t.actor_kind = 'user' AND u.login = t.actor "
-				  "WHERE t.ticket_id = $1 AND t.id > $2 ORDER BY t.id LIMIT $3",
-				  TL_ARGS(TL_ARG_TEXT(ticket), TL_ARG_TEXT(page.after),
-					  TL_ARG_INT(page.limit + 1)),
-				  make, &list, &err);
+		r = tl_page_query(
+			store, &page,
+			"SELECT t.id, t.at_ms, t.actor_kind, t.actor, "
+			"COALESCE(h.name, u.name, t.actor), t.kind, t.body "
+			"FROM timeline t "
+			"LEFT JOIN host h ON t.actor_kind = 'host' AND h.id = t.actor "
+			"LEFT JOIN app_user u ON t.actor_kind = 'user' AND u.login = t.actor "
+			"WHERE t.ticket_id = $1 AND t.id > $2 ORDER BY t.id LIMIT $3",
+			TL_ARGS(TL_ARG_TEXT(ticket), TL_ARG_TEXT(page.after),
+				TL_ARG_INT(page.limit + 1)),
+			make, &list, &err);
 	tl_reply_list(call, r, list, &err);
 }
 
