@@ -19,7 +19,7 @@ struct tl_channel {
 	void *arg;
 	struct packet queue[TL_CHANNEL_QUEUE_MAX];
 	size_t queue_first, queue_count;
-	bool closing; /* closes when the queue is empty */
+	bool closing; /* takes no more messages; closes at the end of the turn */
 	bool closed;
 	unsigned busy; /* callbacks under way */
 };
@@ -96,6 +96,14 @@ static int flush(struct tl_channel *channel)
 	return 0;
 }
 
+/* What the peer's socket takes now is sent: a peer that does not read would hold us up for ever. */
+static void finish(struct tl_channel *channel)
+{
+	if (!channel->closed)
+		(void)(flush(channel) == 0);
+	shut(channel);
+}
+
 static void read_messages(struct tl_channel *channel)
 {
 	for (int i = 0; i < READS_PER_TURN && !channel->closing && !channel->closed; i++) {
@@ -123,8 +131,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 		read_messages(channel);
 	else if (events & UV_DISCONNECT)
 		gone(channel);
-	if (channel->closing && channel->queue_count == 0)
-		shut(channel);
+	if (channel->closing)
+		finish(channel);
 	watch(channel);
 	channel->busy--;
 }
@@ -193,10 +201,6 @@ void tl_channel_close(struct tl_channel *channel)
 	if (!channel || channel->closing)
 		return;
 	channel->closing = true;
-	if (channel->busy > 0)
-		return; /* on_ready ends it */
-	if (channel->queue_count == 0)
-		shut(channel);
-	else
-		watch(channel);
+	if (channel->busy == 0) /* else on_ready ends it */
+		finish(channel);
 }

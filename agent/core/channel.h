@@ -29,7 +29,7 @@ TL_MUST_CHECK int tl_channel_new(uv_loop_t *loop, int fd, const struct tl_channe
 TL_MUST_CHECK int tl_channel_send(struct tl_channel *channel, const json_t *json, const int *fds,
 				  size_t fd_count, struct tl_err *err);
 
-/* Closes once what is queued has been sent or the peer has gone; no callback comes any more. */
+/* Sends what the peer takes at once of what is queued, and closes; no callback comes any more. */
 void tl_channel_close(struct tl_channel *channel);
 
 #endif

@@ -98,7 +98,7 @@ static int check_bundle(const struct tl_help *help, const json_t *result, struct
 	if (!is_bundle(result) || fstatat(help->agent->bundles_fd, name, &st, 0) != 0 ||
 	    st.st_size != json_integer_value(json_object_get(result, "size")))
 		return tl_err_set(err, TL_EPROTO, "the collector's result does not fit its bundle");
-	return tl_queue_has_room(help->agent->queue, (uint64_t)st.st_size, err);
+	return tl_queue_admits(help->agent->queue, help->uid, (uint64_t)st.st_size, err);
 }
 
 static void on_collected(void *arg, const json_t *result, const struct tl_err *failure)
@@ -123,13 +123,20 @@ static void on_collected(void *arg, const json_t *result, const struct tl_err *f
 		     NULL, 0);
 }
 
-static unsigned count_helps(const struct tl_agent *agent)
+/* One user's requests do not take every place. */
+static int check_places(const struct tl_agent *agent, uid_t uid, struct tl_err *err)
 {
-	unsigned count = 0;
+	unsigned all = 0, own = 0;
 
-	for (const struct tl_help *help = agent->helps; help; help = help->next)
-		count++;
-	return count;
+	for (const struct tl_help *help = agent->helps; help; help = help->next) {
+		all++;
+		own += help->uid == uid;
+	}
+	if (own >= TL_HELPS_OF_USER_MAX || all >= TL_HELPS_MAX)
+		return tl_err_set(err, TL_EBUSY,
+				  "%u requests are prepared already: submit or discard one",
+				  own >= TL_HELPS_OF_USER_MAX ? own : all);
+	return 0;
 }
 
 int tl_help_prepare(struct tl_agent *agent, struct tl_ask *ask, const char *summary,
@@ -137,14 +144,13 @@ int tl_help_prepare(struct tl_agent *agent, struct tl_ask *ask, const char *summ
 {
 	struct tl_help *help;
 	tl_fd int fd = -1;
-	int rc = tl_queue_has_room(agent->queue, 0, err);
+	int rc = tl_queue_admits(agent->queue, ask->peer.uid, 0, err);
 
 	if (rc != 0)
 		return rc;
-	if (count_helps(agent) >= TL_HELPS_MAX)
-		return tl_err_set(err, TL_EBUSY,
-				  "%d requests are prepared already: submit or discard one",
-				  TL_HELPS_MAX);
+	rc = check_places(agent, ask->peer.uid, err);
+	if (rc != 0)
+		return rc;
 	help = calloc(1, sizeof(*help));
 	if (!help)
 		return tl_err_set(err, TL_ENOMEM, "out of memory");

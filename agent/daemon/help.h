@@ -5,7 +5,8 @@
 
 #include "daemon/agent.h"
 
-#define TL_HELPS_MAX 4			 /* prepared and not submitted */
+#define TL_HELPS_MAX 8 /* prepared and not submitted */
+#define TL_HELPS_OF_USER_MAX 2
 #define TL_HELP_LIFE_MS (30 * 60 * 1000) /* then the bundle is thrown away */
 
 /* Handlers of agent.sock (daemon/verbs.c). */

@@ -256,11 +256,34 @@ int tl_queue_has_room(const struct tl_queue *queue, uint64_t size, struct tl_err
 	return 0;
 }
 
+int tl_queue_admits(const struct tl_queue *queue, uid_t uid, uint64_t size, struct tl_err *err)
+{
+	const struct tl_queue_limits *limits = &queue->limits;
+	uint64_t bytes = size;
+	int64_t items = 1;
+	int rc = tl_queue_has_room(queue, size, err);
+
+	for (const struct tl_item *item = queue->items; item; item = item->next) {
+		if (is_finished(item) || item->uid != uid)
+			continue;
+		items++;
+		bytes += (uint64_t)item->size;
+	}
+	if (rc != 0 || items == 1)
+		return rc;
+	if (items > limits->max_items - limits->max_items / 4 ||
+	    bytes > limits->max_bytes - limits->max_bytes / 4)
+		return tl_err_set(err, TL_EBUSY,
+				  "your requests take your share of the queue: wait until the "
+				  "relay has some of them");
+	return 0;
+}
+
 int tl_queue_add(struct tl_queue *queue, const struct tl_item *item, struct tl_item **ret_item,
 		 struct tl_err *err)
 {
 	tl_free struct tl_item *copy = malloc(sizeof(*copy));
-	int rc = tl_queue_has_room(queue, (uint64_t)item->size, err);
+	int rc = tl_queue_admits(queue, item->uid, (uint64_t)item->size, err);
 
 	if (rc != 0)
 		return rc;

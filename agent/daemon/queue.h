@@ -59,6 +59,10 @@ TL_MUST_CHECK int tl_queue_save(struct tl_queue *queue, const struct tl_item *it
 TL_MUST_CHECK int tl_queue_has_room(const struct tl_queue *queue, uint64_t size,
 				    struct tl_err *err);
 
+/* The same for an item of this user, whose items leave a quarter of the queue to the others. */
+TL_MUST_CHECK int tl_queue_admits(const struct tl_queue *queue, uid_t uid, uint64_t size,
+				  struct tl_err *err);
+
 /* The first item that is neither done nor failed, or NULL. */
 struct tl_item *tl_queue_first(const struct tl_queue *queue);
 struct tl_item *tl_queue_find(const struct tl_queue *queue, const char *help_id);

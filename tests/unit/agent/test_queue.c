@@ -228,6 +228,22 @@ static void nothing_acknowledged_is_lost_when_killed_at_any_point(void **state)
 
 #define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
 
+static void one_users_requests_leave_room_for_others(void **state)
+{
+	const struct tl_queue_limits tight = {.max_items = 4, .max_bytes = 1 << 20};
+	struct tl_queue *queue = open_queue(*state, &tight);
+	struct tl_item item = sample(), *added = NULL;
+	struct tl_err err = TL_ERR_INIT;
+
+	for (int i = 0; i < 3; i++)
+		add(queue);
+	assert_int_equal(tl_queue_add(queue, &item, &added, &err), TL_EBUSY);
+	assert_says(&err, "your share");
+	item.uid++;
+	assert_int_equal(tl_queue_add(queue, &item, &added, &err), 0);
+	tl_queue_free(queue);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -240,6 +256,7 @@ int main(void)
 		IN_SCRATCH(the_same_request_is_not_added_twice),
 		IN_SCRATCH(a_damaged_file_is_set_aside_and_counted),
 		IN_SCRATCH(nothing_acknowledged_is_lost_when_killed_at_any_point),
+		IN_SCRATCH(one_users_requests_leave_room_for_others),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

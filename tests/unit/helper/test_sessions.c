@@ -7,6 +7,7 @@
 #include <towline/jwt.h>
 
 #define DEATH_MS 15000
+#define MANY 1000 /* answers: more than a socket holds */
 #define ASK_INSIDE "--ask-inside"
 
 /* A session whose consent is given by the flag. */
@@ -199,6 +200,22 @@ static void one_user_cannot_take_every_connection(void **state)
 	rig_stop(rig);
 }
 
+static void a_peer_that_does_not_read_holds_no_stop_up(void **state)
+{
+	struct rig *rig = *state;
+	tl_json *request = json_pack("{s:i, s:s}", "id", 1, "verb", "session.list");
+	struct tl_err err = TL_ERR_INIT;
+	tl_fd int fd = -1;
+
+	rig_start(rig, TL_CONSENT_FLAG_ASK);
+	fd = rig_connect(rig, "consent.sock");
+	for (int i = 0; i < MANY; i++)
+		assert_int_equal(tl_ipc_send(fd, request, NULL, 0, &err), 0);
+	alarm(DEATH_MS / 1000);
+	rig_stop(rig);
+	alarm(0);
+}
+
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
@@ -209,6 +226,7 @@ int main(int argc, char **argv)
 		WITH_RIG(files_of_a_session_are_as_the_owners_own),
 		WITH_RIG(who_runs_inside_a_session_cannot_decide),
 		WITH_RIG(one_user_cannot_take_every_connection),
+		WITH_RIG(a_peer_that_does_not_read_holds_no_stop_up),
 	};
 
 	if (argc == 3 && strcmp(argv[1], ASK_INSIDE) == 0)
