@@ -27,7 +27,7 @@ def until(fact, sentence, deadline_s=DEADLINE_S):
     end = time.monotonic() + deadline_s
     pause = threading.Event()
     while True:
-        with contextlib.suppress(OSError, KeyError, IndexError, ValueError, requests.RequestException):
+        with contextlib.suppress(OSError, KeyError, IndexError, ValueError, StopIteration, requests.RequestException):
             found = fact()
             if found:
                 return found
