@@ -84,7 +84,7 @@ static void on_stream_open(void *arg, int64_t heartbeat_ms)
 	struct tl_agent *agent = arg;
 
 	uv_timer_start(&agent->heartbeat, on_heartbeat, 0, (uint64_t)heartbeat_ms);
-	tl_delivery_wake(agent->delivery);
+	tl_delivery_reachable(agent->delivery);
 }
 
 static void on_superseded(void *arg)

@@ -13,7 +13,13 @@
 #define TICKET_TIMEOUT_MS 60000
 
 enum delivery_state { DELIVERY_IDLE, DELIVERY_TICKET, DELIVERY_UPLOAD, DELIVERY_WAITING };
-enum delivery_event { DELIVERY_EV_WAKE, DELIVERY_EV_TIMER, DELIVERY_EV_NEXT, DELIVERY_EV_TROUBLE };
+enum delivery_event {
+	DELIVERY_EV_QUEUED,
+	DELIVERY_EV_REACHABLE,
+	DELIVERY_EV_TIMER,
+	DELIVERY_EV_NEXT,
+	DELIVERY_EV_TROUBLE
+};
 
 struct tl_delivery {
 	struct tl_delivery_options options;
@@ -272,14 +278,25 @@ static void begin_first(struct tl_delivery *delivery)
 		delivery_enter(delivery, DELIVERY_UPLOAD);
 }
 
+static void reachable(struct tl_delivery *delivery)
+{
+	if (delivery->upload) {
+		tl_upload_wake(delivery->upload);
+	} else if (delivery->state == DELIVERY_IDLE || delivery->state == DELIVERY_WAITING) {
+		uv_timer_stop(&delivery->timer);
+		begin_first(delivery);
+	}
+}
+
 static void delivery_step(struct tl_delivery *delivery, enum delivery_event event)
 {
 	switch (event) {
-	case DELIVERY_EV_WAKE:
-		if (delivery->state != DELIVERY_IDLE && delivery->state != DELIVERY_WAITING)
-			return; /* it is busy, and goes on by itself */
-		uv_timer_stop(&delivery->timer);
-		begin_first(delivery);
+	case DELIVERY_EV_QUEUED:
+		if (delivery->state == DELIVERY_IDLE) /* else it comes to it by itself */
+			begin_first(delivery);
+		break;
+	case DELIVERY_EV_REACHABLE:
+		reachable(delivery);
 		break;
 	case DELIVERY_EV_TIMER:
 	case DELIVERY_EV_NEXT:
@@ -308,7 +325,12 @@ int tl_delivery_new(const struct tl_delivery_options *options, struct tl_deliver
 
 void tl_delivery_wake(struct tl_delivery *delivery)
 {
-	delivery_step(delivery, DELIVERY_EV_WAKE);
+	delivery_step(delivery, DELIVERY_EV_QUEUED);
+}
+
+void tl_delivery_reachable(struct tl_delivery *delivery)
+{
+	delivery_step(delivery, DELIVERY_EV_REACHABLE);
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -17,8 +17,10 @@ struct tl_delivery_options {
 
 TL_MUST_CHECK int tl_delivery_new(const struct tl_delivery_options *options,
 				  struct tl_delivery **ret_delivery, struct tl_err *err);
-/* There is something new in the queue, or the relay has become reachable. */
+/* There is something new in the queue. One that waits for the relay goes on waiting. */
 void tl_delivery_wake(struct tl_delivery *delivery);
+/* The relay has become reachable: what waits for it goes on at once. */
+void tl_delivery_reachable(struct tl_delivery *delivery);
 void tl_delivery_close(struct tl_delivery *delivery);
 
 /* "<help_id>.tar.zst" */

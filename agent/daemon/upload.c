@@ -238,6 +238,14 @@ int tl_upload_new(const struct tl_upload_spec *spec, struct tl_upload **ret_uplo
 	return 0;
 }
 
+void tl_upload_wake(struct tl_upload *upload)
+{
+	if (upload->state != UPLOAD_WAITING)
+		return;
+	uv_timer_stop(&upload->timer);
+	upload_step(upload, UPLOAD_EV_TIMER, NULL);
+}
+
 static void on_closed(uv_handle_t *handle)
 {
 	struct tl_upload *upload = handle->data;

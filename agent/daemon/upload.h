@@ -29,6 +29,8 @@ struct tl_upload_spec {
 
 TL_MUST_CHECK int tl_upload_new(const struct tl_upload_spec *spec, struct tl_upload **ret_upload,
 				struct tl_err *err);
+/* The relay has become reachable: an upload that waits goes on at once. */
+void tl_upload_wake(struct tl_upload *upload);
 /* Stops; no callback comes any more. NULL is allowed. */
 void tl_upload_close(struct tl_upload *upload);
 
