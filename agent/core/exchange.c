@@ -1,6 +1,7 @@
 #include "core/exchange.h"
 
 #include <stdio.h>
+#include <sys/socket.h>
 #include <towline/clock.h>
 #include <towline/crypto.h>
 #include <towline/str.h>
@@ -157,6 +158,14 @@ static void set_body(struct tl_exchange *exchange, const struct tl_exchange_spec
 		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, spec->method);
 }
 
+/* libcurl's own way leaves out close-on-exec (curl_easy_setopt(3), CURLOPT_OPENSOCKETFUNCTION). */
+static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	(void)arg;
+	(void)purpose;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 static void set_transport(struct tl_exchange *exchange, const struct tl_exchange_spec *spec)
 {
 	CURL *easy = exchange->easy;
@@ -172,6 +181,7 @@ static void set_transport(struct tl_exchange *exchange, const struct tl_exchange
 	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	if (spec->proxy && spec->proxy[0])
 		curl_easy_setopt(easy, CURLOPT_PROXY, spec->proxy);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);

@@ -135,6 +135,7 @@ static int start_collector(int input_fd, int bundle_fd, int output_fd, pid_t *re
 		posix_spawn_file_actions_adddup2(&actions, input_fd, STDIN_FILENO);
 		posix_spawn_file_actions_adddup2(&actions, output_fd, STDOUT_FILENO);
 		posix_spawn_file_actions_adddup2(&actions, high, 3);
+		posix_spawn_file_actions_addclosefrom_np(&actions, 4);
 		rc = posix_spawn(ret_pid, path, &actions, NULL, argv, environ);
 		posix_spawn_file_actions_destroy(&actions);
 		if (rc != 0)

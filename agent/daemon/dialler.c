@@ -129,6 +129,8 @@ static int spawn(const char *path, int input_fd, int output_fd, pid_t *ret_pid)
 	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
 	posix_spawn_file_actions_adddup2(&actions, input_fd, STDIN_FILENO);
 	posix_spawn_file_actions_adddup2(&actions, output_fd, STDOUT_FILENO);
+	/* Libraries have descriptors of their own that are not close-on-exec: libcurl's, for one. */
+	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
 	rc = posix_spawn(ret_pid, path, &actions, &attributes, argv, environ);
 	posix_spawn_file_actions_destroy(&actions);
 	posix_spawnattr_destroy(&attributes);
