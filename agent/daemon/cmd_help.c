@@ -1,5 +1,7 @@
 /* towline-agent get-help: what is wrong, what would be sent, yes, and the number. */
+#include <stdint.h>
 #include <stdio.h>
+#include <strings.h>
 #include <time.h>
 #include <towline/clock.h>
 
@@ -87,7 +89,7 @@ static int prepare(struct request *request, struct tl_err *err)
 	return 0;
 }
 
-static void show_files(const json_t *bundle)
+static void show_files(const json_t *bundle, size_t shown)
 {
 	const json_t *files = json_object_get(bundle, "files");
 	size_t total = json_array_size(files) +
@@ -98,15 +100,15 @@ static void show_files(const json_t *bundle)
 
 	json_array_foreach(files, i, file)
 	{
-		if (i == FILES_SHOWN)
+		if (i == shown)
 			break;
 		tl_cmd_size(json_integer_value(json_object_get(file, "size")), size);
 		printf("  %10s  ", size);
 		tl_cmd_print_text(json_string_value(json_object_get(file, "path")));
 		putchar('\n');
 	}
-	if (total > FILES_SHOWN)
-		printf("  … and %zu more\n", total - FILES_SHOWN);
+	if (total > i)
+		printf("  … and %zu more\n", total - i);
 }
 
 static void show_redactions(const json_t *bundle)
@@ -142,7 +144,7 @@ static void show(const struct request *request)
 	       json_array_size(json_object_get(bundle, "files")) +
 		       (size_t)json_integer_value(json_object_get(bundle, "files_omitted")),
 	       size);
-	show_files(bundle);
+	show_files(bundle, FILES_SHOWN);
 	show_redactions(bundle);
 	if (errors > 0)
 		printf("%lld things could not be collected; the bundle says which and why.\n",
@@ -159,6 +161,20 @@ static void discard(struct request *request)
 		return; /* the agent throws it away by itself after a while */
 }
 
+/* Asks until the answer is none but "list", which shows every file. */
+static bool confirm(const struct request *request)
+{
+	const json_t *bundle = json_object_get(request->prepared, "bundle");
+	char answer[16];
+
+	for (;;) {
+		tl_cmd_ask("Send this? [y/N, l lists every file] ", answer, sizeof(answer));
+		if (strcasecmp(answer, "l") != 0 && strcasecmp(answer, "list") != 0)
+			return strcasecmp(answer, "y") == 0 || strcasecmp(answer, "yes") == 0;
+		show_files(bundle, SIZE_MAX);
+	}
+}
+
 static int agree(struct request *request, struct tl_err *err)
 {
 	bool yes = tl_cli_has(request->cli, "yes");
@@ -170,7 +186,7 @@ static int agree(struct request *request, struct tl_err *err)
 	if (!request->json)
 		show(request);
 	if (!yes)
-		yes = tl_cmd_confirm("Send this? [y/N] ");
+		yes = confirm(request);
 	if (yes)
 		return 0;
 	discard(request);
