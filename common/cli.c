@@ -237,9 +237,24 @@ static int check_operands(const struct tl_cli *cli, struct tl_err *err)
 	return 0;
 }
 
+/* Daemons are asked to check their configuration by an option everywhere else: ours understand both. */
+static void accept_check_config(const struct tl_cli_program *program, char **words, size_t count)
+{
+	char *name[] = {"check-config"};
+	size_t used;
+
+	for (size_t i = 0; i < count && strcmp(words[i], "--") != 0; i++)
+		if (strcmp(words[i], "--check-config") == 0 &&
+		    cli_find_command(program, name, 1, &used))
+			words[i] += strlen("--");
+}
+
 static int parse(struct tl_cli *cli, char **words, size_t count, struct tl_err *err)
 {
-	int outcome = choose_command(cli, words, &count, err);
+	int outcome;
+
+	accept_check_config(cli->program, words, count);
+	outcome = choose_command(cli, words, &count, err);
 
 	if (!outcome)
 		outcome = take_words(cli, words, count, err);

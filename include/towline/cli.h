@@ -1,5 +1,6 @@
 /* Command lines: programs are tables of commands with tables of options. `--help`, `help COMMAND`,
- * usage errors and the man pages' option lists are made from the tables. Main thread. */
+ * usage errors and the man pages' option lists are made from the tables. A program with a command
+ * "check-config" also takes it as the option --check-config. Main thread. */
 #ifndef TOWLINE_CLI_H
 #define TOWLINE_CLI_H
 

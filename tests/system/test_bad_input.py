@@ -112,6 +112,12 @@ def test_a_relay_configuration_with_an_unknown_key_does_not_start(relay):
     assert "relay.yaml:" in done.stderr and "colour" in done.stderr
 
 
+@pytest.mark.parametrize("spelling", ["check-config", "--check-config"])
+def test_a_sound_configuration_is_in_order(relay, engineer, endpoint, spelling):
+    assert relay.command(spelling).returncode == 0
+    assert endpoint.command(spelling).returncode == 0
+
+
 def test_the_wrong_ca_is_refused_by_the_engineers_command(relay, engineer, place):
     other = place / "other.pem"
     os.system(f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout {place}/k.pem "
