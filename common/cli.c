@@ -240,7 +240,8 @@ static int check_operands(const struct tl_cli *cli, struct tl_err *err)
 /* Daemons are asked to check their configuration by an option everywhere else: ours understand both. */
 static void accept_check_config(const struct tl_cli_program *program, char **words, size_t count)
 {
-	char *name[] = {"check-config"};
+	char check_config[] = "check-config";
+	char *const name[] = {check_config};
 	size_t used;
 
 	for (size_t i = 0; i < count && strcmp(words[i], "--") != 0; i++)
