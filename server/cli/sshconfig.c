@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <towline/program.h>
 
 /* The front door as HOST and PORT, from the profile's "ssh" key. */
@@ -35,14 +36,17 @@ static bool fits_ssh_config(const char *name)
 	return name && tl_str_is_name(name, 253);
 }
 
+/* In a domain of their own: a host names itself, and must not become another name that the engineer
+ * uses ("git", "towline-relay"). */
 static void print_host_block(const char *host, const char *command, const char *path)
 {
-	printf("Host %s\n"
+	printf("Host %s.towline\n"
+	       "\tHostName %s\n"
 	       "\tProxyJump towline-relay\n"
 	       "\tKnownHostsCommand %s --config %s known-hosts\n"
 	       "\tUserKnownHostsFile /dev/null\n"
 	       "\tStrictHostKeyChecking yes\n\n",
-	       host, command, path);
+	       host, host, command, path);
 }
 
 static void print_relay_block(const struct front_door *door, const char *command, const char *path)
@@ -125,7 +129,8 @@ int tl_command_known_hosts(const struct tl_cli *cli, struct tl_err *err)
 		const json_t *host = json_array_get(hosts, i);
 		const char *name = json_string_value(json_object_get(host, "name"));
 
-		if (fits_ssh_config(name))
+		/* No host answers in the front door's place. */
+		if (fits_ssh_config(name) && strcasecmp(name, door.host) != 0)
 			print_known_host(name, NULL,
 					 json_string_value(json_object_get(host, "ssh_host_key")));
 	}
