@@ -1,5 +1,6 @@
 /* Taking a bundle in: what the child process found must be what the endpoint signed and the person
  * agreed to. */
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <towline/jwt.h>
@@ -222,13 +223,29 @@ static int reject_bundle(struct tl_http_call *call, struct taking *t, struct tl_
 	return tl_problem_set(problem, err, 422, "bundle-rejected", "%s", tl_err_text(&reason));
 }
 
+static int enter_intake(struct tl_http_call *call, struct tl_problem *problem, struct tl_err *err)
+{
+	struct tl_desk *desk = tl_desk_of(call);
+
+	if (atomic_fetch_add(&desk->intakes, 1) < TL_INTAKES_MAX)
+		return 0;
+	atomic_fetch_sub(&desk->intakes, 1);
+	tl_http_add_header(call, "Retry-After", "10");
+	return tl_problem_set(problem, err, 503, "intake-busy",
+			      "other bundles are being checked; come again shortly");
+}
+
 int tl_bundle_take(struct tl_http_call *call, const struct tl_upload *upload,
 		   struct tl_problem *problem, struct tl_err *err)
 {
 	struct taking taking = {.upload = upload};
 	struct tl_change change;
-	int r = examine(call, &taking, err);
+	int r = enter_intake(call, problem, err);
 
+	if (r)
+		return r;
+	r = examine(call, &taking, err);
+	atomic_fetch_sub(&tl_desk_of(call)->intakes, 1);
 	if (r == 0)
 		r = tl_blob_seal(tl_desk_of(call)->blobs, upload->blob, err);
 	else if (is_bundles_fault(r))

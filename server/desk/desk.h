@@ -35,7 +35,8 @@ struct tl_desk {
 	_Atomic(struct tl_http *) http; /* not owned; set once it runs */
 	uint64_t max_bundle_bytes, max_recording_bytes;
 	int64_t grant_life_ms, session_max_s;
-	char *intake_program; /* owned; path of towline-intake */
+	char *intake_program;	  /* owned; path of towline-intake */
+	_Atomic unsigned intakes; /* that run now */
 };
 
 /* Frees what the desk owns. */

@@ -7,6 +7,8 @@
 #include <towline/json.h>
 
 #define TL_INTAKE_OUTPUT_MAX (16 * 1024 * 1024)
+/* At once: a bundle that takes its time must not take every worker. */
+#define TL_INTAKES_MAX 2
 #define TL_INTAKE_TIMEOUT_MS 600000
 
 /* Runs `program` with `fd` as its input. 0: *ret_facts is its line {"ok":true,…} (the caller's to

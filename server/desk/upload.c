@@ -157,6 +157,22 @@ static int check_subject(struct tl_change *change, struct creation *c, struct tl
 	return 0;
 }
 
+/* An agent sends one bundle after the other; what it leaves open takes the relay's disk. */
+static int check_open(struct tl_change *change, struct creation *c, struct tl_err *err)
+{
+	tl_auto(tl_rows) struct tl_rows *row = NULL;
+	int r = tl_store_row(change->store,
+			     "SELECT count(*) FROM upload WHERE principal = $1 AND kind = 'bundle' "
+			     "AND state = 'open'",
+			     TL_ARGS(TL_ARG_TEXT(c->host)), &row, err);
+
+	if (r || tl_rows_int(row, 0) < TL_UPLOADS_OPEN_MAX)
+		return r;
+	return tl_problem_set(&c->problem, err, 429, "too-many-uploads",
+			      "%d bundles of this host are not whole yet: finish them first",
+			      TL_UPLOADS_OPEN_MAX);
+}
+
 static int create(struct tl_change *change, void *arg, struct tl_err *err)
 {
 	struct creation *c = arg;
@@ -166,7 +182,8 @@ static int create(struct tl_change *change, void *arg, struct tl_err *err)
 
 	if (r != TL_ENOENT)
 		return r;
-	if ((r = check_subject(change, c, err)))
+	if ((r = check_subject(change, c, err)) ||
+	    (tl_streq(c->meta.kind, "bundle") && (r = check_open(change, c, err))))
 		return r;
 	if (tl_streq(c->meta.kind, "bundle"))
 		snprintf(blob, sizeof blob, "%s", id.text);

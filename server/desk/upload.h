@@ -10,6 +10,7 @@
 
 #define TL_TUS_VERSION "1.0.0"
 #define TL_UPLOAD_LENGTH_DEFERRED (-1)
+#define TL_UPLOADS_OPEN_MAX 32 /* bundles of a host */
 
 enum tl_upload_state { TL_UPLOAD_OPEN, TL_UPLOAD_COMPLETE, TL_UPLOAD_REJECTED, TL_UPLOAD_ABORTED };
 

@@ -5,6 +5,9 @@
 #include <sys/file.h>
 #include <towline/str.h>
 
+#include "desk/intake.h"
+#include "desk/upload.h"
+
 #define TUS "Tus-Resumable: 1.0.0"
 
 /* A host with a ticket and a bundle to send: its text begins with its id, as the rig's intake wants. */
@@ -352,6 +355,43 @@ static void one_request_at_a_time_takes_a_bundle_in(void **state)
 	assert_int_equal(place_number(rig->store, "SELECT count(*) FROM bundle"), 1);
 }
 
+static void a_bundle_waits_for_its_turn_at_the_intake(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(sender) struct sender s;
+	tl_auto(reply) struct reply busy, taken;
+
+	make_sender(rig, "", &s);
+	create(rig, &s);
+	rig->desk.intakes = TL_INTAKES_MAX;
+	send_all(rig, &s, &busy);
+	assert_problem(&busy, 503, "intake-busy");
+	assert_int_equal(place_number(rig->store,
+				      "SELECT count(*) FROM upload WHERE state = 'open'"),
+			 1);
+	rig->desk.intakes = 0;
+	patch(rig, &s, "", 0, strlen(s.text), false, &taken);
+	assert_status(&taken, 204);
+	assert_int_equal(rig->desk.intakes, 0);
+}
+
+static void a_host_has_only_so_many_open_bundles(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(sender) struct sender s;
+	tl_auto(reply) struct reply reply;
+	char metadata[12000];
+
+	make_sender(rig, "", &s);
+	for (int i = 0; i < TL_UPLOADS_OPEN_MAX; i++) {
+		create(rig, &s);
+		snprintf(s.bundle, sizeof s.bundle, "%s", tl_id_new(&rig->clock.clock).text);
+	}
+	make_metadata(rig, &s, s.host.key, s.sha256, metadata, sizeof metadata);
+	post_upload(rig, &s, metadata, 10, &reply);
+	assert_problem(&reply, 429, "too-many-uploads");
+}
+
 static void another_host_does_not_see_the_upload(void **state)
 {
 	struct rig *rig = *state;
@@ -418,6 +458,8 @@ static const struct CMUnitTest tests[] = {
 	RIG_TEST(a_bundle_that_intake_refuses_is_rejected_with_its_sentence),
 	RIG_TEST(a_failing_intake_loses_nothing),
 	RIG_TEST(one_request_at_a_time_takes_a_bundle_in),
+	RIG_TEST(a_bundle_waits_for_its_turn_at_the_intake),
+	RIG_TEST(a_host_has_only_so_many_open_bundles),
 	RIG_TEST(another_host_does_not_see_the_upload),
 	RIG_TEST(a_ticket_of_another_host_takes_no_bundle),
 	RIG_TEST(another_version_of_tus_is_refused),
