@@ -13,7 +13,7 @@
 #include <towline/str.h>
 
 #include "daemon/help.h"
-#include "daemon/session.h"
+#include "daemon/sessions.h"
 
 #define HEARTBEAT_TIMEOUT_MS 30000
 

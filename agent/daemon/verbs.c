@@ -4,7 +4,7 @@
 
 #include "daemon/agent.h"
 #include "daemon/help.h"
-#include "daemon/session.h"
+#include "daemon/sessions.h"
 
 static json_t *queue_json(const struct tl_agent *agent)
 {
