@@ -1,9 +1,12 @@
 """kill -9 of each process during each step: nothing that was acknowledged is lost, nothing is there twice."""
 
+import contextlib
+import os
+import signal
 import subprocess
 
 import pytest
-from towline import until
+from towline import BIN, until
 
 
 def numbers(relay):
@@ -84,3 +87,84 @@ def test_acknowledged_tickets_survive_a_killed_relay(relay, engineer):
     relay.start()
     assert sorted(numbers(relay)) == sorted(made)
     assert relay.command("audit", "verify").returncode == 0
+
+
+@pytest.mark.parametrize("delay_ms", [1, 5, 20, 50, 100, 200, 400])
+def test_enrolment_killed_anywhere_can_be_repeated(relay, engineer, make_endpoint, delay_ms):
+    endpoint = make_endpoint()
+    endpoint.start_helper()
+    token = relay.enrol_token()
+    first = subprocess.Popen([BIN / "towline-agent", "enroll", "-", "--name", endpoint.name, "--config",
+                              endpoint.config], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    first.stdin.write(token + "\n")
+    first.stdin.close()
+    try:
+        first.wait(delay_ms / 1000)
+    except subprocess.TimeoutExpired:
+        first.kill()
+        first.wait()
+    done = endpoint.enrol(token, check=False)
+    assert done.returncode == 0 or "enrolled" in done.stderr, done.stderr
+    assert [host["name"] for host in relay.items("/v1/hosts")] == [endpoint.name]
+    endpoint.start_agent()
+
+
+def children_named(pid, name):
+    found = subprocess.run(["pgrep", "-P", str(pid), "-x", name], text=True, capture_output=True, check=False)
+    return [int(child) for child in found.stdout.split()]
+
+
+@pytest.fixture
+def collecting(engineer, endpoint):
+    """get-help while its collector stands still: caught as soon as it is there, in one of a few tries."""
+    for _ in range(20):
+        asking = subprocess.Popen([BIN / "towline-agent", "get-help", "slow", "--yes", "--no-wait", "--config",
+                                   endpoint.config], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        while asking.poll() is None:
+            for child in children_named(endpoint.helper.process.pid, "towline-collect"):
+                os.kill(child, signal.SIGSTOP)
+                yield asking, child
+                return
+    pytest.fail("the collector was never seen")
+
+
+def ends_when_continued(pid, sentence):
+    """A stopped process takes no signal but SIGKILL: it goes on, and then has nobody to work for."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: not os.path.exists(f"/proc/{pid}"), sentence)
+
+
+def ended_with_a_sentence(asking):
+    _, said = asking.communicate(timeout=60)
+    assert asking.returncode != 0
+    assert said.startswith("towline-agent: ")
+    assert "Sanitizer" not in said
+
+
+def test_collector_killed_fails_the_request_and_nothing_else(relay, endpoint, collecting):
+    asking, collector = collecting
+    before = len(numbers(relay))
+    os.kill(collector, signal.SIGKILL)
+    ended_with_a_sentence(asking)
+    endpoint.get_help("once more")
+    until(lambda: len(numbers(relay)) == before + 1, "the next request is filed")
+
+
+def test_helper_killed_while_collecting_fails_the_request(relay, endpoint, collecting):
+    asking, collector = collecting
+    endpoint.helper.kill()
+    ended_with_a_sentence(asking)
+    ends_when_continued(collector, "the collector ends with its helper")
+    endpoint.start_helper()
+    until(lambda: endpoint.get_help("helper is back", "--no-wait", check=False).returncode == 0, "it works again")
+
+
+def test_agent_killed_while_collecting_claims_nothing(relay, endpoint, collecting):
+    asking, collector = collecting
+    before = numbers(relay)
+    endpoint.agent.kill()
+    ended_with_a_sentence(asking)
+    ends_when_continued(collector, "the collector ends without its agent")
+    endpoint.start_agent()
+    assert numbers(relay) == before
