@@ -169,6 +169,36 @@ static void a_whole_bundle_is_on_the_ticket(void **state)
 			 1);
 }
 
+static void a_part_of_a_bundle_is_read_as_audited_as_all_of_it(void **state)
+{
+	struct rig *rig = *state;
+	const char *const ranges[] = {"Range: bytes=1-", "Range: bytes=-1000", "Range: Bytes=0-",
+				      "Range: bytes=00-"};
+	tl_auto(sender) struct sender s;
+	tl_auto(reply) struct reply taken;
+	char token[TL_TOKEN_TEXT_MAX], path[128];
+
+	make_sender(rig, "", &s);
+	create(rig, &s);
+	send_all(rig, &s, &taken);
+	rig_person(rig, "erin", "engineer", token);
+	snprintf(path, sizeof path, "/v1/bundles/%s/content", s.bundle);
+	for (size_t i = 0; i < TL_ARRAY_LEN(ranges); i++) {
+		tl_auto(reply) struct reply part;
+
+		rig_ask(rig,
+			&(struct ask){.method = "GET",
+				      .path = path,
+				      .token = token,
+				      .headers = {ranges[i]}},
+			&part);
+		assert_status(&part, 206);
+	}
+	assert_int_equal(place_number(rig->store,
+				      "SELECT count(*) FROM audit WHERE action = 'bundle.read'"),
+			 TL_ARRAY_LEN(ranges));
+}
+
 static void an_upload_goes_on_where_it_broke_off(void **state)
 {
 	struct rig *rig = *state;
@@ -448,6 +478,7 @@ static void another_version_of_tus_is_refused(void **state)
 
 static const struct CMUnitTest tests[] = {
 	RIG_TEST(a_whole_bundle_is_on_the_ticket),
+	RIG_TEST(a_part_of_a_bundle_is_read_as_audited_as_all_of_it),
 	RIG_TEST(an_upload_goes_on_where_it_broke_off),
 	RIG_TEST(creating_again_finds_the_upload_and_its_offset),
 	RIG_TEST(a_wrong_offset_is_a_conflict),
