@@ -166,10 +166,22 @@ bool tl_str_is_utf8(const char *bytes, size_t len)
 	return true;
 }
 
+/* Marks that reorder the text around them: what a person reads would not be what is there. */
+static bool is_reordering(const unsigned char *at)
+{
+	if (at[0] != 0xe2)
+		return false;
+	if (at[1] == 0x80) /* U+200E, U+200F, U+202A to U+202E */
+		return at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xaa && at[2] <= 0xae);
+	return at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9; /* U+2066 to U+2069 */
+}
+
 static bool is_control(const unsigned char *at, size_t step)
 {
 	if (step == 1)
 		return at[0] < 0x20 || at[0] == 0x7f;
+	if (step == 3)
+		return is_reordering(at);
 	return step == 2 && at[0] == 0xc2 && at[1] < 0xa0;
 }
 

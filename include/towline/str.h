@@ -34,8 +34,8 @@ bool tl_str_is_name(const char *text, size_t max);
 /* True for well-formed UTF-8 (RFC 3629: no surrogates, no overlong forms) without NUL. */
 bool tl_str_is_utf8(const char *bytes, size_t len);
 
-/* Appends `text` with C0/C1 control characters, DEL and malformed UTF-8 written as \xHH: what is
- * printed to a terminal from outside goes through here. */
+/* Appends `text` with C0/C1 control characters, DEL, bidirectional marks and malformed UTF-8
+ * written as \xHH: what is printed to a terminal from outside goes through here. */
 void tl_str_printable(struct tl_buf *out, const char *text, size_t len);
 
 /* Lower-case hexadecimal; `hex` has room for 2 * len + 1. */

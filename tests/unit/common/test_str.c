@@ -126,6 +126,15 @@ static void what_a_terminal_would_obey_is_escaped(void **state TL_UNUSED)
 	assert_string_equal(tl_buf_str(&out), "a\\x1b[2J\\x0a\\x7f\\xc2\\x9b\\xff\xc3\xa4");
 }
 
+static void marks_that_reorder_text_are_shown(void **state TL_UNUSED)
+{
+	tl_auto(tl_buf) struct tl_buf out = TL_BUF_INIT(256);
+	static const char text[] = "\xe2\x80\xaeT\xe2\x81\xa6\xe2\x80\xa6";
+
+	tl_str_printable(&out, text, sizeof text - 1);
+	assert_string_equal(tl_buf_str(&out), "\\xe2\\x80\\xaeT\\xe2\\x81\\xa6\xe2\x80\xa6");
+}
+
 static void a_list_serves_as_argv(void **state TL_UNUSED)
 {
 	tl_auto(tl_strv) struct tl_strv list = TL_STRV_INIT;
@@ -149,6 +158,7 @@ int main(void)
 		cmocka_unit_test(names_are_fit_for_paths_and_logs),
 		cmocka_unit_test(utf8_follows_rfc_3629),
 		cmocka_unit_test(what_a_terminal_would_obey_is_escaped),
+		cmocka_unit_test(marks_that_reorder_text_are_shown),
 		cmocka_unit_test(a_list_serves_as_argv),
 	};
 
