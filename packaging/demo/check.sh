@@ -131,11 +131,15 @@ recording_arrives() {
 	done
 }
 
+# Without the demo's ssh_config: OpenSSH would try the engineer's key of that file after the stranger's.
 stranger_is_refused() {
-	local key=$demo_dir/stranger
-	ssh-keygen -q -t ed25519 -N "" -f "$key"
-	chown "$person" "$key" "$key.pub"
-	! as_person ssh -F "$ssh_config" -o IdentityFile=none -i "$key" -l "$host_name" relay true
+	local key=$demo_dir/engineer/stranger said
+	as_person ssh-keygen -q -t ed25519 -N "" -f "$key"
+	said=$(as_person ssh -F none -o UserKnownHostsFile="\"$known_hosts\"" -o StrictHostKeyChecking=yes \
+		-o BatchMode=yes -o IdentitiesOnly=yes -i "$key" -p "$ssh_port" -l "$host_name" 127.0.0.1 true 2>&1) &&
+		return 1
+	echo "$said"
+	[[ $said == *"Permission denied"* ]]
 }
 
 check_sessions() {
@@ -160,10 +164,19 @@ nothing_secret_in_logs() {
 		! grep -rqE 'tlt_[A-Za-z0-9_-]{43}|PRIVATE KEY' "$demo_dir/log"
 }
 
+# The directory's name reaches grep on standard input, or grep would find itself.
+names_demo_directory() {
+	grep -lszF --file=- /proc/[0-9]*/cmdline <<<"$demo_dir"
+}
+
 nothing_left_running() {
+	local deadline=$((SECONDS + 10))
 	stop_programs "$demo_dir"
-	! is_running relay && ! is_running agent && ! is_running helper &&
-		! grep -lsz "$demo_dir" /proc/[0-9]*/cmdline | grep -v "/proc/$$/"
+	while names_demo_directory; do
+		[ "$SECONDS" -lt "$deadline" ] || return 1
+		read -r -t 0.2 <> <(:) || :
+	done
+	! is_running relay && ! is_running agent && ! is_running helper
 }
 
 run_checks() {

@@ -68,13 +68,17 @@ is_running() {
 	pid=$(cat "$demo_dir/pid/$1" 2>/dev/null) && kill -0 "$pid" 2>/dev/null
 }
 
+# True when the process id is still the one of a program that start_program started.
+is_ours() {
+	grep -qszE 'towline|quickstart' "/proc/$1/cmdline"
+}
+
 # Ends what start_program started, by its process id, in the reverse order of starting.
 stop_programs() {
 	local name pid
 	for name in agent helper relay; do
-		[ -f "$1/pid/$name" ] || continue
-		pid=$(cat "$1/pid/$name")
-		if grep -qsz towline "/proc/$pid/cmdline"; then
+		pid=$(cat "$1/pid/$name" 2>/dev/null) || continue
+		if is_ours "$pid"; then
 			kill -TERM "$pid" 2>/dev/null || :
 			local deadline=$((SECONDS + 10))
 			while kill -0 "$pid" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ]; do
@@ -88,20 +92,38 @@ stop_programs() {
 
 stop_demo() {
 	[ -d "$1/pid" ] || fail "$1 holds no demo"
+	[ "$(id -u)" -eq 0 ] || [ -O "$1" ] || fail "the demo in $1 belongs to another user"
+	[ -e "$1/demo.env" ] || [ -n "$(ls "$1/pid")" ] || fail "the demo in $1 was stopped before"
 	stop_programs "$(realpath "$1")"
 	rm -f "$1/demo.env"
 	echo "Stopped. $1 keeps the files of the demo; delete it when you have seen enough."
 }
 
+# The ends of the logs, for whom the files themselves will not be there.
+show_logs() {
+	local log
+	for log in "$demo_dir"/log/*.log; do
+		[ -s "$log" ] || continue
+		echo "-- ${log##*/}"
+		tail -n 20 "$log"
+	done >&2
+}
+
+# 129, 130 and 143 are a closed terminal, Ctrl-C and SIGTERM: no failure that anyone looks into.
 on_exit() {
 	local status=$?
-	trap - EXIT INT TERM
+	trap - EXIT
+	trap '' HUP INT TERM
+	[ -n "$demo_dir" ] || exit "$status"
 	stop_programs "$demo_dir"
-	if [ "$status" -ne 0 ] && [ "$status" -ne 130 ] && [ "$mode" != check ]; then
-		echo "quickstart: the logs are in $demo_dir/log" >&2
-	else
+	case $mode:$status in
+	*:0 | *:129 | *:130 | *:143) rm -rf -- "$demo_dir" ;;
+	check:*)
+		[ "${passed:-0}" -gt 0 ] || show_logs
 		rm -rf -- "$demo_dir"
-	fi
+		;;
+	*) echo "quickstart: the logs are in $demo_dir/log" >&2 ;;
+	esac
 	exit "$status"
 }
 

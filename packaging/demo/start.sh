@@ -73,10 +73,10 @@ start_endpoint() {
 
 write_agent_config() {
 	cat >"$demo_dir/agent.yaml" <<END
-state_dir: $demo_dir/agent
-run_dir: $demo_dir/run-agent
+state_dir: "$demo_dir/agent"
+run_dir: "$demo_dir/run-agent"
 helper:
-  dir: $demo_dir/run-helper
+  dir: "$demo_dir/run-helper"
 END
 	cat >"$demo_dir/policy.yaml" <<END
 sessions:

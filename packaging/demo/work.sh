@@ -26,24 +26,28 @@ Host relay
 	HostName 127.0.0.1
 	Port $ssh_port
 Host *
-	IdentityFile $demo_dir/engineer/id_ed25519
+	IdentityFile "$demo_dir/engineer/id_ed25519"
 	IdentitiesOnly yes
-	UserKnownHostsFile $known_hosts
+	UserKnownHostsFile "$known_hosts"
 	StrictHostKeyChecking yes
 	BatchMode yes
 END
 	chown "$person" "$known_hosts" "$ssh_config"
 }
 
+# OpenSSH as the engineer. From the file's directory: -J hands the name on to a shell, unquoted.
+engineer_ssh() {
+	(cd "$demo_dir/engineer" && as_person ssh -F "${ssh_config##*/}" "$@")
+}
 
 # $1: lane; the rest: what to run, or nothing for a shell
 lane_ssh() {
 	local lane=$1
 	shift
 	if [ "$lane" = bastion ]; then
-		as_person ssh -F "$ssh_config" -l "$host_name" relay "$@"
+		engineer_ssh -l "$host_name" relay "$@"
 	else
-		as_person ssh -F "$ssh_config" -J relay "$host_name" "$@"
+		engineer_ssh -J relay "$host_name" "$@"
 	fi
 }
 
@@ -51,9 +55,9 @@ lane_ssh() {
 lane_shell() {
 	local lane=$1 commands=$2
 	if [ "$lane" = bastion ]; then
-		printf '%s\n' "$commands" | as_person ssh -tt -F "$ssh_config" -l "$host_name" relay
+		printf '%s\n' "$commands" | engineer_ssh -tt -l "$host_name" relay
 	else
-		printf '%s\n' "$commands" | as_person ssh -tt -F "$ssh_config" -J relay "$host_name"
+		printf '%s\n' "$commands" | engineer_ssh -tt -J relay "$host_name"
 	fi
 }
 
@@ -79,11 +83,13 @@ show_sessions() {
 
 show_summary() {
 	say "Where everything is"
+	local config
+	config=$(printf %q "$ssh_config")
 	cat <<END
 API            $relay_url/v1 (CA $ca_file, token in $demo_dir/engineer/api-token)
-desk           TOWLINE_CONFIG=$TOWLINE_CONFIG $bin_dir/towline tickets
-bastion lane   ssh -F $ssh_config -l $host_name relay
-end-to-end     ssh -F $ssh_config -J relay $host_name
+desk           TOWLINE_CONFIG=$(printf '%q %q' "$TOWLINE_CONFIG" "$bin_dir/towline") tickets
+bastion lane   ssh -F $config -l $host_name relay
+end-to-end     ssh -F $config -J relay $host_name
 ticket         $ticket
 logs           $demo_dir/log
 shell lines    $demo_dir/demo.env
