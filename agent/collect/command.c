@@ -301,7 +301,7 @@ static const char *note_outcome(struct collect_context *context,
 int collect_command(struct collect_context *context, struct tl_err *err)
 {
 	const struct collector *row = context->row;
-	struct command_result result;
+	struct command_result result = {0};
 	struct bundle_member member = {.mode = 0644};
 	struct command command = {
 		.argv = row->sources,

@@ -68,6 +68,7 @@ static void add_load(const struct collect_context *context, json_t *facts)
 	char text[256];
 	double one = 0, five = 0, fifteen = 0, uptime = 0;
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	int64_t now_s = tl_clock_wall_ms(context->clock) / 1000;
 
 	kernel_read(context, "/proc/loadavg", text, sizeof text);
 	if (sscanf(text, "%lf %lf %lf", &one, &five, &fifteen) == 3) {
@@ -82,7 +83,7 @@ static void add_load(const struct collect_context *context, json_t *facts)
 	kernel_read(context, "/proc/uptime", text, sizeof text);
 	if (sscanf(text, "%lf", &uptime) == 1)
 		add_fact(facts, "uptime", "s", uptime, NULL);
-	add_fact(facts, "wall_clock", "s", (double)(tl_clock_wall_ms(context->clock) / 1000), NULL);
+	add_fact(facts, "wall_clock", "s", (double)now_s, NULL);
 }
 
 static void add_memory(const struct collect_context *context, json_t *facts)

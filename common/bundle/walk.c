@@ -183,7 +183,7 @@ static int walk_member(struct walk *walk, struct archive_entry *entry, struct tl
 	if (r == 0 && ++walk->totals.members > walk->limits->max_members)
 		r = tl_err_set(err, TL_ETOOBIG, "the bundle has more than %llu members",
 			       (unsigned long long)walk->limits->max_members);
-	if (r < 0 || is_dir)
+	if (r || is_dir)
 		return r;
 	if (!*member.path)
 		return tl_err_set(err, TL_EINVAL, "the top directory is a file");

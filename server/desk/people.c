@@ -163,7 +163,7 @@ static int parse_key_line(const char *line, struct tl_buf *base64, char fingerpr
 		return tl_err_set(err, TL_EINVAL, "\"%.40s\" is not a plain SSH public key", line);
 	blob_len = strcspn(at, " \t\r\n");
 	if (tl_base64_decode(&blob, at, blob_len) || tl_buf_check(&blob) ||
-	    blob.len < 4 + type_len || memcmp(blob.data + 4, line, type_len) || blob.data[0] ||
+	    blob.len < 4 + type_len || memcmp(blob.data + 4, line, type_len) != 0 || blob.data[0] ||
 	    blob.data[1] || (uint8_t)blob.data[3] != type_len)
 		return tl_err_set(err, TL_EINVAL, "the SSH public key is damaged");
 	tl_buf_append(base64, at, blob_len);

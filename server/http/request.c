@@ -189,7 +189,7 @@ static int copy_block(struct tl_request *request, const struct parse *parse)
 
 	for (size_t i = 0; i < parse->count; i++)
 		size += parse->names[i].len + parse->values[i].len + 2;
-	request->memory = malloc(size);
+	request->memory = calloc(1, size);
 	if (!request->memory)
 		return -1;
 	request->fields = (struct tl_field *)(void *)request->memory;

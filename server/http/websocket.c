@@ -1,6 +1,7 @@
 /* WebSockets (RFC 6455) by wslay, on the connection's own TLS. */
 #include <openssl/evp.h>
 #include <openssl/sha.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <wslay/wslay.h>
@@ -25,11 +26,9 @@ static void accept_key(const char *key, char text[static 32])
 	static const char guid[] = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"; /* RFC 6455 §1.3 */
 	unsigned char digest[SHA_DIGEST_LENGTH];
 	char joined[64 + sizeof guid];
-	size_t len = strlen(key);
+	int len = snprintf(joined, sizeof joined, "%s%s", key, guid);
 
-	memcpy(joined, key, len);
-	memcpy(joined + len, guid, sizeof guid);
-	SHA1((unsigned char *)joined, strlen(joined), digest);
+	SHA1((unsigned char *)joined, (size_t)len, digest);
 	EVP_EncodeBlock((unsigned char *)text, digest, sizeof digest);
 }
 

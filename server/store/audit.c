@@ -230,7 +230,7 @@ static int verify_all(struct tl_store *store, void *arg, struct tl_err *err)
 
 	if (r == 0)
 		r = read_head(store, &head, err);
-	if (r < 0)
+	if (r)
 		return r;
 	if (head.seq != at->seq || !tl_streq(head.hash, at->hash))
 		return tl_err_set(err, TL_ESIG,

@@ -105,7 +105,7 @@ static int bind(struct sqlite_store *store, sqlite3_stmt *statement,
 		uint64_t number = 0;
 
 		if (!name || name[0] != '$' || tl_str_u64(name + 1, asked->arg_count, &number) ||
-		    number == 0)
+		    number == 0 || !asked->args)
 			return tl_err_set(err, TL_EINTERNAL, "no argument for %s in: %s",
 					  name ? name : "?", asked->sql);
 		int status = bind_one(statement, i, &asked->args[number - 1]);

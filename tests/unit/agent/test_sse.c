@@ -134,8 +134,8 @@ static void endless_data_lines_are_refused(void **state)
 	int rc = 0;
 
 	(void)state;
-	memset(line, 'a', sizeof(line));
-	memcpy(line, "data: ", 6);
+	snprintf(line, sizeof(line), "data: ");
+	memset(line + strlen(line), 'a', sizeof(line) - strlen("data: "));
 	line[sizeof(line) - 1] = '\n';
 	tl_sse_init(&sse, on_event, &heard);
 	for (size_t sent = 0; rc == 0 && sent <= TL_SSE_EVENT_MAX + 2 * sizeof(line);

@@ -74,9 +74,9 @@ static void reserve_and_commit_count_what_was_written(void **state TL_UNUSED)
 	tl_auto(tl_buf) struct tl_buf buf = TL_BUF_INIT(10);
 	char *at = tl_buf_reserve(&buf, 10);
 
-	memcpy(at, "abc", 3);
+	memset(at, 'a', 3);
 	tl_buf_commit(&buf, 3);
-	assert_string_equal(tl_buf_str(&buf), "abc");
+	assert_string_equal(tl_buf_str(&buf), "aaa");
 }
 
 static void take_hands_over_even_an_empty_text(void **state TL_UNUSED)

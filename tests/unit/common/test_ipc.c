@@ -74,7 +74,8 @@ static void a_cut_packet_breaks_the_protocol(void **state TL_UNUSED)
 
 	make_pair(ends);
 	memset(big, ' ', TL_IPC_PACKET_MAX + 1);
-	memcpy(big, "{}", 2);
+	big[0] = '{';
+	big[1] = '}';
 	assert_int_equal(send_raw(ends[0], big, TL_IPC_PACKET_MAX), 0);
 	assert_int_equal(tl_ipc_receive(ends[1], &message, &err), 0);
 	tl_ipc_message_clear(&message);
