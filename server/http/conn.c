@@ -73,6 +73,8 @@ void tl_conn_enter(struct tl_conn *conn, enum tl_conn_state state)
 	/* PROXY header, handshake and first header block share one deadline. */
 	bool shared = conn->state < TL_CONN_HEAD && state <= TL_CONN_HEAD && conn->timer.next;
 
+	if (conn->state == TL_CONN_TLS)
+		tl_accept_shaken(conn);
 	conn->state = (uint8_t)state;
 	if (!shared)
 		tl_conn_progress(conn);

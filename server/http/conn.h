@@ -53,6 +53,8 @@ struct tl_conn {
 	bool blocked; /* `out` waits for the socket */
 	bool again;   /* step once more: bytes are there that the socket won't announce */
 	bool quiet;   /* nothing was heard since the last heartbeat */
+	bool shaking; /* counted among its loop's handshakes, in shaking_window */
+	unsigned shaking_window;
 	struct tl_wheel_node timer;
 	struct tl_address peer;
 	struct tl_buf in;  /* read, not used yet */

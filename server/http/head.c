@@ -48,6 +48,7 @@ void tl_conn_on_tls(struct tl_conn *conn, enum tl_conn_event event)
 		return;
 	}
 	if (rc == TL_TLS_AGAIN) {
+		tl_accept_shaking(conn);
 		tl_conn_wait(conn, SSL_want_write(conn->ssl) ? UV_WRITABLE : UV_READABLE);
 		return;
 	}

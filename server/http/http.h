@@ -170,6 +170,8 @@ void tl_http_config_init(struct tl_http_config *config); /* the defaults named a
 TL_MUST_CHECK int tl_http_start(const struct tl_http_config *config, struct tl_http **ret_http,
 				struct tl_err *err);
 unsigned tl_http_port(const struct tl_http *http);
+/* Connections accepted since the start. Any thread. */
+uint64_t tl_http_accepted(const struct tl_http *http);
 /* Publishes an event to every stream subscribed to `topic`. Any thread, never blocks; a stream whose
  * queue is full is closed (it reconnects and reads what is pending). Returns the streams reached. */
 size_t tl_http_publish(struct tl_http *http, const char *topic, const char *id, const char *event,

@@ -1,89 +1,15 @@
 #include "http/loop.h"
 
-#include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <towline/log.h>
 #include <unistd.h>
 
 #include "http/conn.h"
 #include "http/server.h"
 
-#define ACCEPTS_A_TURN 64
-#define ACCEPT_PAUSE_MS 200
-
 int64_t tl_loop_now(const struct tl_loop *loop)
 {
 	return (int64_t)uv_now(&loop->uv);
-}
-
-/* ---- accepting ---- */
-
-static void on_listener(uv_poll_t *handle, int status, int events);
-
-static void on_pause_over(uv_timer_t *timer)
-{
-	struct tl_loop *loop = timer->data;
-
-	if (!loop->draining)
-		uv_poll_start(&loop->listener, UV_READABLE, on_listener);
-}
-
-/* Out of descriptors or memory: a level-triggered listener would spin. */
-static void pause_accepting(struct tl_loop *loop, int sys_errno)
-{
-	tl_log_warning("connections are not accepted for a moment", TL_I("errno", sys_errno));
-	uv_poll_stop(&loop->listener);
-	uv_timer_start(&loop->deadline, on_pause_over, ACCEPT_PAUSE_MS, 0);
-}
-
-static bool has_room(struct tl_http *http)
-{
-	return atomic_load_explicit(&http->connections, memory_order_relaxed) <
-	       http->config.max_connections;
-}
-
-static void take_connection(struct tl_loop *loop, int fd, const struct sockaddr *from)
-{
-	struct tl_address peer = tl_address_of(from);
-	const int on = 1;
-
-	if (!has_room(loop->http)) {
-		tl_log_warning("a connection is refused: there are too many");
-		close(fd);
-		return;
-	}
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	tl_conn_open(loop, fd, &peer);
-}
-
-static bool accept_one(struct tl_loop *loop)
-{
-	struct sockaddr_storage from = {.ss_family = AF_UNSPEC};
-	socklen_t len = sizeof from;
-	int fd = accept4(loop->listen_fd, (struct sockaddr *)&from, &len,
-			 SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-	if (fd >= 0) {
-		take_connection(loop, fd, (struct sockaddr *)&from);
-		return true;
-	}
-	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-		pause_accepting(loop, errno);
-	return errno == ECONNABORTED || errno == EINTR;
-}
-
-static void on_listener(uv_poll_t *handle, int status, int events)
-{
-	struct tl_loop *loop = handle->data;
-
-	(void)events;
-	for (int i = 0; status == 0 && i < ACCEPTS_A_TURN; i++)
-		if (!accept_one(loop))
-			return;
 }
 
 /* ---- deadlines ---- */
@@ -288,12 +214,7 @@ static int init_handles(struct tl_loop *loop)
 	loop->tick.data = loop;
 	uv_timer_init(&loop->uv, &loop->deadline);
 	loop->deadline.data = loop;
-	loop->listener.data = loop;
-	if (rc == 0)
-		rc = uv_poll_init(&loop->uv, &loop->listener, loop->listen_fd);
-	if (rc == 0)
-		rc = uv_poll_start(&loop->listener, UV_READABLE, on_listener);
-	return rc;
+	return rc ? rc : tl_accept_start(loop);
 }
 
 int tl_loop_new(struct tl_http *http, int listen_fd, struct tl_loop **ret_loop, struct tl_err *err)

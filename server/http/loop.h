@@ -21,8 +21,11 @@ struct tl_loop {
 	uv_async_t async;
 	uv_prepare_t prepare;
 	uv_check_t check;
-	uv_timer_t tick;     /* drives the wheel while it has nodes */
-	uv_timer_t deadline; /* of the drain; or the pause after a failed accept */
+	uv_timer_t tick;		  /* drives the wheel while it has nodes */
+	uv_timer_t deadline;		  /* of the drain; or of a pause in accepting */
+	bool full;			  /* it was said that new connections wait */
+	unsigned shaking, shaking_window; /* handshakes begun in this window and not finished */
+	int64_t shaking_since_ms;
 	struct tl_wheel wheel;
 	struct tl_conn *conns;
 	struct tl_date date;
@@ -59,6 +62,12 @@ void tl_loop_complete(struct tl_http_call *call);
 void tl_loop_adopt(struct tl_loop *loop, struct tl_conn *conn);
 /* The connection is gone; the last of a drain ends the loop. */
 void tl_loop_forget(struct tl_loop *loop, struct tl_conn *conn);
+
+/* Starts accepting (accept.c). A libuv status. */
+TL_MUST_CHECK int tl_accept_start(struct tl_loop *loop);
+/* The connection's handshake has begun; has ended, however. */
+void tl_accept_shaking(struct tl_conn *conn);
+void tl_accept_shaken(struct tl_conn *conn);
 
 struct tl_subscription **tl_loop_wake_list(struct tl_loop *loop);
 

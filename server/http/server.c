@@ -96,6 +96,11 @@ unsigned tl_http_port(const struct tl_http *http)
 	return http->port;
 }
 
+uint64_t tl_http_accepted(const struct tl_http *http)
+{
+	return atomic_load_explicit(&http->accepted, memory_order_relaxed);
+}
+
 int tl_http_reload(struct tl_http *http, struct tl_err *err)
 {
 	return tl_tls_reload(http->tls, err);

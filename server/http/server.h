@@ -25,6 +25,7 @@ struct tl_http {
 	int64_t drain_ms;
 	atomic_bool draining;
 	atomic_uint connections;
+	atomic_uint_fast64_t accepted;
 };
 
 /* The listening sockets, one for each of `count` loops. Sets *ret_port. */

@@ -106,9 +106,14 @@ int tl_pool_new(struct tl_http *http, unsigned workers, struct tl_pool **ret_poo
 	return 0;
 }
 
+size_t tl_pool_waiting(struct tl_pool *pool)
+{
+	return atomic_load_explicit(&pool->waiting, memory_order_relaxed);
+}
+
 bool tl_pool_full(struct tl_pool *pool)
 {
-	return atomic_load_explicit(&pool->waiting, memory_order_relaxed) >= TL_POOL_WAITING_MAX;
+	return tl_pool_waiting(pool) >= TL_POOL_WAITING_MAX;
 }
 
 void tl_pool_submit(struct tl_pool *pool, struct tl_http_call *first, struct tl_http_call *last,

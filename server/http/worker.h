@@ -16,6 +16,8 @@ struct tl_pool;
 /* Opens every worker's context first: a failure of one fails the start. */
 TL_MUST_CHECK int tl_pool_new(struct tl_http *http, unsigned workers, struct tl_pool **ret_pool,
 			      struct tl_err *err);
+/* Requests that wait for a worker now. Any thread. */
+size_t tl_pool_waiting(struct tl_pool *pool);
 /* True when new requests should be refused. Any thread. */
 bool tl_pool_full(struct tl_pool *pool);
 /* Takes a list of `count` calls (linked by next). Any thread. */

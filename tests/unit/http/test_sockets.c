@@ -221,6 +221,74 @@ static void a_reader_that_stops_reading_is_dropped(void **state)
 	client_close(&client);
 }
 
+/* ---- who must wait ---- */
+
+static void room_for_two(struct tl_http_config *config)
+{
+	config->max_connections = 2;
+	config->loops = 1;
+}
+
+static int set_up_small(void **state)
+{
+	return set_up_with(state, room_for_two);
+}
+
+static void beyond_the_configured_connections_new_ones_wait(void **state)
+{
+	struct client first, second, third;
+	int fd;
+
+	client_open(&first, *state);
+	client_open(&second, *state);
+	fd = client_connect_tcp(*state);
+	client_close(&first);
+	client_open_on(&third, fd);
+	assert_int_equal(client_ask(&third, "GET /hello HTTP/1.1\r\n" HOST "\r\n", NULL), 200);
+	assert_int_equal(client_ask(&second, "GET /hello HTTP/1.1\r\n" HOST "\r\n", NULL), 200);
+	client_close(&second);
+	client_close(&third);
+}
+
+static void one_loop(struct tl_http_config *config)
+{
+	config->loops = 1;
+}
+
+static int set_up_one_loop(void **state)
+{
+	return set_up_with(state, one_loop);
+}
+
+/* More than a loop shakes hands with at once, all of them stuck after their first bytes. */
+static void handshakes_that_get_stuck_do_not_shut_others_out(void **state)
+{
+	static const char hello[] = {0x16, 3, 1, 1, 0};
+	int stuck[300];
+	struct client client;
+
+	for (size_t i = 0; i < TL_ARRAY_LEN(stuck); i++) {
+		stuck[i] = client_connect_tcp(*state);
+		assert_int_equal(send(stuck[i], hello, sizeof hello, 0), sizeof hello);
+	}
+	client_open(&client, *state);
+	assert_int_equal(client_ask(&client, "GET /hello HTTP/1.1\r\n" HOST "\r\n", NULL), 200);
+	client_close(&client);
+	for (size_t i = 0; i < TL_ARRAY_LEN(stuck); i++)
+		close(stuck[i]);
+}
+
+static void every_connection_is_counted(void **state)
+{
+	struct fixture *fixture = *state;
+	struct client client;
+
+	assert_true(tl_http_accepted(fixture->http) == 0);
+	client_open(&client, fixture);
+	assert_true(tl_http_accepted(fixture->http) == 1);
+	client_close(&client);
+}
+
 /* ---- proxies ---- */
 
 static void trust_loopback(struct tl_http_config *config)
@@ -339,6 +407,9 @@ int main(void)
 		TEST_WITH(a_body_that_stops_coming_is_408, set_up_short_deadlines),
 		TEST_WITH(an_upload_that_stops_coming_is_broken, set_up_short_deadlines),
 		TEST_WITH(a_reader_that_stops_reading_is_dropped, set_up_short_deadlines),
+		TEST_WITH(beyond_the_configured_connections_new_ones_wait, set_up_small),
+		TEST_WITH(handshakes_that_get_stuck_do_not_shut_others_out, set_up_one_loop),
+		TEST_WITH(every_connection_is_counted, set_up),
 		TEST_WITH(a_trusted_proxy_names_its_client, set_up_trusting),
 		TEST_WITH(anybody_else_is_not_believed, set_up),
 		TEST_WITH(a_running_call_ends_before_the_server, set_up),
