@@ -18,9 +18,13 @@
 #define TL_DESK_HEARTBEAT_S 60
 #define TL_DESK_TOKEN_LIFE_S 600
 #define TL_DESK_ASSERTION_LIFE_S 300
+#define TL_DESK_NODE_MAX 512
 
 struct tl_desk {
 	char relay_id[TL_ID_LEN + 1];
+	/* This process among those that share a store: a session is recovered by the node that
+	 * carried it. Host name and directory. */
+	char node[TL_DESK_NODE_MAX];
 	const char *name, *public_url, *store_url; /* borrowed from the configuration */
 	char *ca_pem;				   /* owned */
 	char ca_sha256[TL_SHA256_HEX];		   /* of the certificate's DER */
@@ -50,8 +54,11 @@ const struct tl_http_route *tl_desk_routes(size_t *ret_count);
 int tl_desk_authenticate(struct tl_http_call *call, struct tl_principal *ret_principal,
 			 struct tl_err *err);
 
-/* After a start: sessions that a crash left open are closed with the truth. */
+/* After a start: this node's sessions that a crash left open are closed with the truth. */
 TL_MUST_CHECK int tl_desk_recover(struct tl_desk *desk, struct tl_store *store, struct tl_err *err);
+/* Now and then: sessions whose time has passed, on whatever node, are closed with the truth, and spent
+ * assertions that have expired are forgotten. Several nodes may do so at once. */
+TL_MUST_CHECK int tl_desk_sweep(struct tl_desk *desk, struct tl_store *store, struct tl_err *err);
 
 static inline struct tl_desk *tl_desk_of(const struct tl_http_call *call)
 {

@@ -176,14 +176,14 @@ static int request_session(struct tl_change *change, void *arg, struct tl_err *e
 	    (r = tl_store_exec(
 		     change->store,
 		     "INSERT INTO session (id, ticket_id, host_id, user_id, lane, scopes, "
-		     "purpose, state, grant_jws, requested_ms, expires_ms, address) "
-		     "VALUES ($1, $2, $3, $4, $5, $6, $7, 'requested', $8, $9, $10, $11)",
+		     "purpose, state, grant_jws, requested_ms, expires_ms, address, node) "
+		     "VALUES ($1, $2, $3, $4, $5, $6, $7, 'requested', $8, $9, $10, $11, $12)",
 		     TL_ARGS(TL_ARG_TEXT(request->session), TL_ARG_TEXT(ticket),
 			     TL_ARG_TEXT(ask->target->host), TL_ARG_TEXT(ask->engineer->id),
 			     TL_ARG_TEXT(tl_lane_name(ask->lane)), TL_ARG_TEXT(tl_buf_str(&scopes)),
 			     TL_ARG_TEXT(purpose), TL_ARG_TEXT(tl_buf_str(&jws)),
 			     TL_ARG_INT(change->now_ms), TL_ARG_INT(grant.expires_ms),
-			     TL_ARG_TEXT(ask->address)),
+			     TL_ARG_TEXT(ask->address), TL_ARG_TEXT(request->desk->node)),
 		     NULL, err)))
 		return r;
 	return tell_request(change, request, ticket, purpose, tl_buf_str(&scopes), tl_buf_str(&jws),

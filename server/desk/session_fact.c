@@ -1,7 +1,6 @@
 #include "desk/session_fact.h"
 
 #include <stdio.h>
-#include <towline/log.h>
 #include <towline/str.h>
 
 #include "desk/desk.h"
@@ -227,38 +226,4 @@ int tl_session_ended(struct tl_desk *desk, struct tl_store *store, const char *s
 
 	tl_change_init_system(&change, store, desk->clock, desk->http, note_told, &told);
 	return tl_change_run(&change, err);
-}
-
-/* ---- after a crash ---------------------------------------------------------------------------- */
-
-#define RESTARTED "the relay was restarted and the connection was lost"
-
-static int next_left_open(struct tl_store *store, char session[static TL_ID_LEN + 1],
-			  struct tl_err *err)
-{
-	tl_auto(tl_rows) struct tl_rows *row = NULL;
-	int r = tl_store_row(
-		store,
-		"SELECT id FROM session WHERE state IN ('requested', 'consented', 'open') "
-		"ORDER BY id LIMIT 1",
-		TL_NO_ARGS, &row, err);
-
-	if (r == 0)
-		copy(session, TL_ID_LEN + 1, row, 0);
-	return r;
-}
-
-int tl_desk_recover(struct tl_desk *desk, struct tl_store *store, struct tl_err *err)
-{
-	const struct tl_session_end end = {.reason = RESTARTED};
-	char session[TL_ID_LEN + 1];
-	int r;
-
-	while ((r = next_left_open(store, session, err)) == 0) {
-		if ((r = tl_session_ended(desk, store, session, &end, err)))
-			return r;
-		tl_log_warning("a session that a stop had left open was closed",
-			       TL_S("session", session));
-	}
-	return r == TL_ENOENT ? 0 : r;
 }

@@ -267,5 +267,6 @@ void tl_callhome(struct tl_http_call *call)
 	}
 	callhome->desk = tl_desk_of(call);
 	snprintf(callhome->session, sizeof callhome->session, "%s", c.session);
-	tl_http_upgrade(call, "towline-ssh", on_open, callhome);
+	if (tl_http_upgrade(call, "towline-ssh", on_open, callhome) < 0)
+		free(callhome);
 }

@@ -11,6 +11,7 @@
 /* An hour: then the agent authenticates anew, so that a revoked host is out by then at the latest. */
 #define STREAM_LIFE_MS 3600000
 #define SUPERSEDED_LIFE_MS 1000
+#define SEEN_LATELY_MS 60000 /* a heartbeat follows before the host counts as offline */
 
 static void add_event(struct tl_buf *out, const char *event, json_t *data)
 {
@@ -30,11 +31,9 @@ static void add_hello(struct tl_buf *out, const struct tl_clock *clock)
 		  json_pack("{s:s, s:i}", "relay_time", now, "heartbeat_s", TL_DESK_HEARTBEAT_S));
 }
 
-/* Grants that wait for an answer, and running sessions that somebody has stopped. `each` gets event
- * and data (taken). */
-static int each_pending(struct tl_store *store, const char *host, int64_t now_ms,
-			void (*each)(void *arg, const char *event, json_t *data), void *arg,
-			struct tl_err *err)
+/* Grants that wait for an answer, and running sessions that somebody has stopped. */
+static int add_pending(struct tl_store *store, const char *host, int64_t now_ms, struct tl_buf *out,
+		       struct tl_err *err)
 {
 	tl_auto(tl_rows) struct tl_rows *rows = NULL;
 	int r = tl_store_query(
@@ -50,55 +49,39 @@ static int each_pending(struct tl_store *store, const char *host, int64_t now_ms
 		const char *session = tl_rows_text(rows, 0);
 
 		if (tl_streq(tl_rows_text(rows, 1), "requested"))
-			each(arg, "grant",
-			     json_pack("{s:s, s:s}", "session", session, "grant",
-				       tl_rows_text(rows, 2)));
+			add_event(out, "grant",
+				  json_pack("{s:s, s:s}", "session", session, "grant",
+					    tl_rows_text(rows, 2)));
 		else
-			each(arg, "stop",
-			     json_pack("{s:s, s:s}", "session", session, "reason",
-				       tl_rows_text(rows, 3)));
+			add_event(out, "stop",
+				  json_pack("{s:s, s:s}", "session", session, "reason",
+					    tl_rows_text(rows, 3)));
 	}
-	return r;
+	return r ? r : tl_buf_check(out);
 }
 
-static void append_pending(void *arg, const char *event, json_t *data)
-{
-	add_event(arg, event, data);
-}
-
-struct late {
-	struct tl_http *http;
-	const char *topic;
-};
-
-static void publish_pending(void *arg, const char *event, json_t *data)
-{
-	const struct late *late = arg;
-	tl_json *owned = data;
-	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(PENDING_MAX);
-
-	tl_json_write(&text, owned);
-	tl_http_publish(late->http, late->topic, NULL, event, tl_buf_str(&text));
-}
-
-/* Two agents with one key: the newer generation wins. 1: this one is the older. */
+/* Two agents with one key: the newer generation wins. 1: this one is the older. One that comes again and
+ * was heard of lately costs no write: after a relay's restart they all do at once. */
 static int take_generation(struct tl_desk *desk, struct tl_store *store, const char *host,
 			   const char *topic, int64_t generation, struct tl_err *err)
 {
 	tl_auto(tl_rows) struct tl_rows *row = NULL;
-	int64_t known, changed = 0;
-	int r = tl_store_row(store, "SELECT generation FROM host WHERE id = $1",
+	int64_t known, seen_ms, changed = 0, now_ms = tl_clock_wall_ms(desk->clock);
+	int r = tl_store_row(store, "SELECT generation, last_seen_ms FROM host WHERE id = $1",
 			     TL_ARGS(TL_ARG_TEXT(host)), &row, err);
 
 	if (r)
 		return r;
 	known = tl_rows_int(row, 0);
+	seen_ms = tl_rows_int(row, 1);
 	tl_rows_free(tl_steal(&row));
+	if (known == generation && now_ms - seen_ms < SEEN_LATELY_MS)
+		return 0;
 	if ((r = tl_store_exec(store,
 			       "UPDATE host SET generation = $2, last_seen_ms = $3 WHERE id = $1 "
 			       "AND generation <= $2",
 			       TL_ARGS(TL_ARG_TEXT(host), TL_ARG_INT(generation),
-				       TL_ARG_INT(tl_clock_wall_ms(desk->clock))),
+				       TL_ARG_INT(now_ms)),
 			       &changed, err)))
 		return r;
 	if (changed && known > 0 && known < generation)
@@ -123,7 +106,7 @@ void tl_agent_stream(struct tl_http_call *call)
 	tl_auto(tl_buf) struct tl_buf first = TL_BUF_INIT(PENDING_MAX);
 	struct tl_err err = TL_ERR_INIT;
 	char host[TL_ID_LEN + 1], topic[TL_TOPIC_MAX];
-	int64_t generation, now = tl_clock_wall_ms(desk->clock);
+	int64_t generation;
 	int r;
 
 	memcpy(host, tl_http_principal(call)->id, sizeof host);
@@ -138,18 +121,17 @@ void tl_agent_stream(struct tl_http_call *call)
 		return;
 	}
 	add_hello(&first, desk->clock);
-	if (r == 0 && (r = each_pending(store, host, now, append_pending, &first, &err)) == 0)
-		r = tl_buf_check(&first);
+	/* Subscribed before it is read: what is published in between comes twice at worst, and the
+	 * agent knows a session by its id. */
+	if (r == 0 && (r = tl_http_subscribe(call, topic)))
+		tl_err_set(&err, r, "out of memory");
+	if (r == 0)
+		r = add_pending(store, host, tl_clock_wall_ms(desk->clock), &first, &err);
 	if (r) {
 		tl_reply_failure(call, NULL, &err);
 		return;
 	}
 	tl_http_stream(call, topic, &first, STREAM_LIFE_MS);
-	/* What was committed between the query and the subscription was published to nobody. Twice is
-	 * harmless: the agent knows a session by its id. */
-	if (each_pending(store, host, now, publish_pending, &(struct late){desk->http, topic},
-			 &err))
-		tl_log_warning("pending events not repeated", TL_S("host", host), TL_ERR(&err));
 }
 
 void tl_events_stream(struct tl_http_call *call)

@@ -15,6 +15,15 @@
 
 static const enum tl_log_level levels[] = {TL_LOG_ERROR, TL_LOG_WARNING, TL_LOG_INFO, TL_LOG_DEBUG};
 
+/* Each relay process has a directory of its own on its host; `serve` locks it. */
+static void name_node(const struct tl_relay_config *config, char node[static TL_DESK_NODE_MAX])
+{
+	char host[HOST_NAME_MAX + 1] = "";
+
+	(void)gethostname(host, sizeof host - 1);
+	snprintf(node, TL_DESK_NODE_MAX, "%s:%s", host, config->dir);
+}
+
 int tl_relay_open(const struct tl_cli *cli, struct tl_relay *relay, struct tl_err *err)
 {
 	struct tl_relay_config *config = &relay->config;
@@ -26,6 +35,7 @@ int tl_relay_open(const struct tl_cli *cli, struct tl_relay *relay, struct tl_er
 	tl_log_open("towline-relay", (enum tl_log_format)config->log_format,
 		    levels[config->log_level]);
 	snprintf(desk->relay_id, sizeof desk->relay_id, "%s", config->id);
+	name_node(config, desk->node);
 	desk->name = config->name;
 	desk->public_url = config->public_url;
 	desk->store_url = config->store;

@@ -3,13 +3,15 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <towline/fs.h>
 #include <towline/json.h>
 #include <towline/log.h>
 
-#include "relay/relay.h"
+#include "relay/chores.h"
 #include "ssh/front.h"
 
 struct sockets {
@@ -98,18 +100,56 @@ static void block_signals(sigset_t *ret_signals)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-/* Until SIGTERM or SIGINT; SIGHUP reads the certificate again. */
-static void wait_for_end(struct tl_http *http, const sigset_t *signals)
+static void reload(struct tl_http *http)
 {
 	struct tl_err err = TL_ERR_INIT;
+
+	if (tl_http_reload(http, &err))
+		tl_log_error("the certificate was not read again", TL_ERR(&err));
+	else
+		tl_log_info("certificate read again");
+}
+
+/* Until SIGTERM or SIGINT; SIGHUP reads the certificate again. */
+static void wait_for_end(struct tl_relay *relay, struct tl_http *http, const sigset_t *signals)
+{
+	const struct timespec wait = {.tv_sec = TL_CHORES_EVERY_MS / 1000};
+	struct tl_chores chores = {.relay = relay};
 	int number;
 
-	while (sigwait(signals, &number) == 0 && number == SIGHUP) {
-		if (tl_http_reload(http, &err))
-			tl_log_error("the certificate was not read again", TL_ERR(&err));
-		else
-			tl_log_info("certificate read again");
+	while ((number = sigtimedwait(signals, NULL, &wait)) == SIGHUP || number < 0) {
+		if (number == SIGHUP)
+			reload(http);
+		else if (errno == EAGAIN)
+			tl_chores_run(&chores);
 	}
+}
+
+/* An agent holds a connection: the soft limit of 1,024 files is for programs that use select(). */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* Two relays in one directory would share run.json, blobs and sessions. The lock is on the directory
+ * itself, which may be read-only, and ends with the process. */
+static int lock_directory(const char *dir, int *ret_fd, struct tl_err *err)
+{
+	tl_fd int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return tl_err_sys(err, TL_EIO, errno, "%s", dir);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK
+			       ? tl_err_set(err, TL_EBUSY, "another relay serves %s already", dir)
+			       : tl_err_sys(err, TL_EIO, errno, "cannot lock %s", dir);
+	*ret_fd = tl_steal_fd(&fd);
+	return 0;
 }
 
 static int prepare(struct tl_relay *relay, struct tl_err *err)
@@ -161,7 +201,7 @@ static int run(struct tl_relay *relay, const sigset_t *signals, struct tl_err *e
 	r = start_front(relay, sockets.ssh, &front, err);
 	if (r == 0) {
 		say_ready(relay, tl_http_port(http));
-		wait_for_end(http, signals);
+		wait_for_end(relay, http, signals);
 		sd_notify(0, "STOPPING=1");
 		tl_log_info("relay stops");
 	}
@@ -175,6 +215,7 @@ static int run(struct tl_relay *relay, const sigset_t *signals, struct tl_err *e
 int tl_relay_serve(const struct tl_cli *cli, struct tl_err *err)
 {
 	tl_auto(tl_relay) struct tl_relay relay = {.config = {.id = NULL}};
+	tl_fd int lock = -1;
 	sigset_t signals;
 	int r;
 
@@ -182,7 +223,9 @@ int tl_relay_serve(const struct tl_cli *cli, struct tl_err *err)
 		return tl_relay_check_config(cli, err);
 	block_signals(&signals); /* before threads: they inherit it */
 	umask(077);
-	if ((r = tl_relay_open(cli, &relay, err)) || (r = prepare(&relay, err)))
+	raise_file_limit();
+	if ((r = tl_relay_open(cli, &relay, err)) ||
+	    (r = lock_directory(relay.config.dir, &lock, err)) || (r = prepare(&relay, err)))
 		return r;
 	return run(&relay, &signals, err);
 }

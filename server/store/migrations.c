@@ -219,9 +219,13 @@ static const char trail[] =
 	" delivered_ms BIGINT);"
 	"CREATE INDEX outbox_pending ON outbox (delivered_ms, seq);";
 
+/* Which relay process carries a session, where several share a store. NULL in older rows. */
+static const char session_node[] = "ALTER TABLE session ADD COLUMN node TEXT";
+
 const struct tl_migration tl_migrations[] = {
 	{1, "people and hosts", people_and_hosts, NULL},
 	{2, "tickets, bundles and sessions", tickets_and_bundles, NULL},
 	{3, "audit trail and outbox", trail, NULL},
+	{4, "sessions know their node", session_node, NULL},
 };
 const size_t tl_migration_count = TL_ARRAY_LEN(tl_migrations);

@@ -272,6 +272,26 @@ static void a_call_home_before_consent_is_refused(void **state)
 	assert_problem(&reply, 409, "session-not-waiting");
 }
 
+/* curl leaves "Connection: Upgrade" out: this is no upgrade in the sense of RFC 9110 §7.8. */
+static void a_call_home_that_is_no_upgrade_is_refused(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(scene) struct scene scene;
+	tl_auto(reply) struct reply yes, reply;
+	char path[128];
+
+	make_scene(rig, &scene);
+	decide(rig, &scene, scene.host.consent_key, "yes", "terminal", &yes);
+	snprintf(path, sizeof path, "/v1/callhome/%s", scene.session);
+	rig_ask(rig,
+		&(struct ask){.method = "GET",
+			      .path = path,
+			      .token = scene.host.token,
+			      .headers = {"Upgrade: towline-ssh"}},
+		&reply);
+	assert_problem(&reply, 426, "upgrade-required");
+}
+
 static void a_call_home_of_another_host_is_refused(void **state)
 {
 	struct rig *rig = *state;
@@ -334,6 +354,87 @@ static void sessions_left_open_are_closed_at_the_next_start(void **state)
 				      "SELECT count(*) FROM session WHERE end_reason LIKE "
 				      "'%restarted%'"),
 			 1);
+}
+
+static void sessions_of_another_node_are_left_alone(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(scene) struct scene scene;
+	struct tl_err err = TL_ERR_INIT;
+
+	make_scene(rig, &scene);
+	snprintf(rig->desk.node, sizeof rig->desk.node, "other:/var/lib/towline-relay");
+	assert_int_equal(tl_desk_recover(&rig->desk, rig->store, &err), 0);
+	assert_state(rig, "requested");
+}
+
+static void assert_swept(struct rig *rig, const char *state, const char *reason)
+{
+	struct tl_err err = TL_ERR_INIT;
+	char sql[128];
+
+	assert_int_equal(tl_desk_sweep(&rig->desk, rig->store, &err), 0);
+	assert_state(rig, state);
+	snprintf(sql, sizeof sql, "SELECT count(*) FROM session WHERE end_reason LIKE '%s'",
+		 reason);
+	assert_int_equal(place_number(rig->store, sql), 1);
+}
+
+static void a_request_that_nobody_answered_expires(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(scene) struct scene scene;
+	struct tl_err err = TL_ERR_INIT;
+
+	make_scene(rig, &scene);
+	tl_clock_fake_advance(&rig->clock, rig->desk.grant_life_ms);
+	assert_int_equal(tl_desk_sweep(&rig->desk, rig->store, &err), 0);
+	assert_state(rig, "requested"); /* whoever waits tells it first */
+	tl_clock_fake_advance(&rig->clock, 61000);
+	assert_swept(rig, "ended", "the request expired: nobody answered%");
+}
+
+static void a_session_that_was_agreed_to_and_never_began_expires(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(scene) struct scene scene;
+	tl_auto(reply) struct reply yes;
+
+	make_scene(rig, &scene);
+	decide(rig, &scene, scene.host.consent_key, "yes", "terminal", &yes);
+	tl_clock_fake_advance(&rig->clock, rig->desk.grant_life_ms + 61000);
+	assert_swept(rig, "ended", "%never began");
+}
+
+static void a_session_whose_node_is_gone_ends_when_its_time_has_passed(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(scene) struct scene scene;
+	tl_auto(reply) struct reply yes;
+	struct tl_err err = TL_ERR_INIT;
+
+	make_scene(rig, &scene);
+	decide(rig, &scene, scene.host.consent_key, "yes", "terminal", &yes);
+	assert_int_equal(tl_session_opened(&rig->desk, rig->store, scene.session, &err), 0);
+	tl_clock_fake_advance(&rig->clock, rig->desk.grant_life_ms + 61000);
+	assert_int_equal(tl_desk_sweep(&rig->desk, rig->store, &err), 0);
+	assert_state(rig, "open");
+	tl_clock_fake_advance(&rig->clock, rig->desk.session_max_s * 1000);
+	assert_swept(rig, "ended", "the session%time has passed%");
+}
+
+static void expired_assertions_are_forgotten(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(scene) struct scene scene;
+	struct tl_err err = TL_ERR_INIT;
+
+	make_scene(rig, &scene);
+	assert_int_equal(tl_desk_sweep(&rig->desk, rig->store, &err), 0);
+	assert_true(place_number(rig->store, "SELECT count(*) FROM assertion_jti") > 0);
+	tl_clock_fake_advance(&rig->clock, 3600000);
+	assert_int_equal(tl_desk_sweep(&rig->desk, rig->store, &err), 0);
+	assert_int_equal(place_number(rig->store, "SELECT count(*) FROM assertion_jti"), 0);
 }
 
 static void an_engineer_stops_a_session(void **state)
@@ -426,10 +527,16 @@ static const struct CMUnitTest tests[] = {
 	RIG_TEST(a_repeated_decision_is_taken_once),
 	RIG_TEST(a_refusal_that_comes_before_the_engineer_waits_is_kept),
 	RIG_TEST(a_call_home_before_consent_is_refused),
+	RIG_TEST(a_call_home_that_is_no_upgrade_is_refused),
 	RIG_TEST(a_call_home_of_another_host_is_refused),
 	RIG_TEST(a_call_home_after_the_grant_expired_is_refused),
 	RIG_TEST(the_end_is_told_once),
 	RIG_TEST(sessions_left_open_are_closed_at_the_next_start),
+	RIG_TEST(sessions_of_another_node_are_left_alone),
+	RIG_TEST(a_request_that_nobody_answered_expires),
+	RIG_TEST(a_session_that_was_agreed_to_and_never_began_expires),
+	RIG_TEST(a_session_whose_node_is_gone_ends_when_its_time_has_passed),
+	RIG_TEST(expired_assertions_are_forgotten),
 	RIG_TEST(an_engineer_stops_a_session),
 };
 

@@ -1,0 +1,79 @@
+/* What nobody ends any more: sessions that a crash left open, and those whose time has passed. */
+#include <stdio.h>
+#include <towline/log.h>
+
+#include "desk/desk.h"
+#include "desk/session.h"
+
+/* Whoever carries a session ends it by itself; only when it did not for this long is it gone. */
+#define GRACE_MS 60000
+
+struct orphans {
+	const char *
+		sql; /* selects one id; $1 the node, $2 now less the grace, $3 the longest session */
+	const char *reason;
+};
+
+static const struct orphans left_by_crash = {
+	"SELECT id FROM session WHERE state IN ('requested', 'consented', 'open') "
+	"AND (node = $1 OR node IS NULL) ORDER BY id LIMIT 1",
+	"the relay was restarted and the connection was lost",
+};
+
+static const struct orphans overdue[] = {
+	{"SELECT id FROM session WHERE state = 'requested' AND expires_ms < $2 "
+	 "ORDER BY id LIMIT 1",
+	 "the request expired: nobody answered it in time"},
+	{"SELECT id FROM session WHERE (state = 'consented' OR (state = 'open' AND opened_ms IS "
+	 "NULL)) AND expires_ms < $2 ORDER BY id LIMIT 1",
+	 "the request expired: the endpoint agreed, but the session never began"},
+	{"SELECT id FROM session WHERE state = 'open' AND opened_ms < $2 - $3 "
+	 "ORDER BY id LIMIT 1",
+	 "the session's time has passed and nobody told of its end"},
+};
+
+static int next(const struct tl_desk *desk, struct tl_store *store, const struct orphans *orphans,
+		char session[static TL_ID_LEN + 1], struct tl_err *err)
+{
+	tl_auto(tl_rows) struct tl_rows *row = NULL;
+	int64_t due_ms = tl_clock_wall_ms(desk->clock) - GRACE_MS;
+	int r = tl_store_row(store, orphans->sql,
+			     TL_ARGS(TL_ARG_TEXT(desk->node), TL_ARG_INT(due_ms),
+				     TL_ARG_INT(desk->session_max_s * 1000)),
+			     &row, err);
+
+	if (r == 0)
+		snprintf(session, TL_ID_LEN + 1, "%s", tl_rows_text(row, 0));
+	return r;
+}
+
+static int end_all(struct tl_desk *desk, struct tl_store *store, const struct orphans *orphans,
+		   struct tl_err *err)
+{
+	const struct tl_session_end end = {.reason = orphans->reason};
+	char session[TL_ID_LEN + 1];
+	int r;
+
+	while ((r = next(desk, store, orphans, session, err)) == 0) {
+		if ((r = tl_session_ended(desk, store, session, &end, err)))
+			return r;
+		tl_log_warning("a session that nobody ended was closed", TL_S("session", session),
+			       TL_S("reason", orphans->reason));
+	}
+	return r == TL_ENOENT ? 0 : r;
+}
+
+int tl_desk_recover(struct tl_desk *desk, struct tl_store *store, struct tl_err *err)
+{
+	return end_all(desk, store, &left_by_crash, err);
+}
+
+int tl_desk_sweep(struct tl_desk *desk, struct tl_store *store, struct tl_err *err)
+{
+	int r = tl_store_exec(store, "DELETE FROM assertion_jti WHERE expires_ms < $1",
+			      TL_ARGS(TL_ARG_INT(tl_clock_wall_ms(desk->clock))), NULL, err);
+
+	for (size_t i = 0; r == 0 && i < TL_ARRAY_LEN(overdue); i++)
+		r = end_all(desk, store, &overdue[i], err);
+	return r;
+}

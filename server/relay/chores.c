@@ -1,0 +1,47 @@
+#include "relay/chores.h"
+
+#include <malloc.h>
+#include <towline/log.h>
+
+#define SWEEP_EVERY_MS 60000
+/* Fewer new connections than this since the last look: the storm, if there was one, is over. */
+#define QUIET 50
+
+static void sweep(struct tl_chores *chores)
+{
+	tl_auto(tl_store) struct tl_store *store = NULL;
+	struct tl_desk *desk = &chores->relay->desk;
+	int64_t now_ms = tl_clock_mono_ms(desk->clock);
+	struct tl_err err = TL_ERR_INIT;
+
+	if (now_ms - chores->swept_ms < SWEEP_EVERY_MS)
+		return;
+	chores->swept_ms = now_ms;
+	if (tl_store_open(desk->store_url, &store, &err) || tl_desk_sweep(desk, store, &err))
+		tl_log_warning("what has expired was not swept", TL_ERR(&err));
+}
+
+/* A handshake needs twice the memory that its connection keeps. What is freed lies between what stays,
+ * where only malloc_trim finds it. It stops the allocations of others while it works: once after a storm,
+ * not in it. */
+static void give_memory_back(struct tl_chores *chores)
+{
+	uint64_t accepted = tl_http_accepted(chores->relay->desk.http);
+	uint64_t news = accepted - chores->accepted;
+
+	chores->accepted = accepted;
+	chores->untidy |= news > 0;
+	if (!chores->untidy || news >= QUIET)
+		return;
+	chores->untidy = false;
+	int64_t start_ms = tl_clock_mono_ms(tl_clock_system());
+	malloc_trim(0);
+	tl_log_debug("memory given back",
+		     TL_I("ms", tl_clock_mono_ms(tl_clock_system()) - start_ms));
+}
+
+void tl_chores_run(struct tl_chores *chores)
+{
+	sweep(chores);
+	give_memory_back(chores);
+}

@@ -1,0 +1,19 @@
+/* What a relay does now and then beside serving, on the main thread between signals. */
+#ifndef TOWLINE_RELAY_CHORES_H
+#define TOWLINE_RELAY_CHORES_H
+
+#include "relay/relay.h"
+
+#define TL_CHORES_EVERY_MS 10000
+
+struct tl_chores {
+	struct tl_relay *relay;
+	int64_t swept_ms;
+	uint64_t accepted; /* connections, when this was last looked at */
+	bool untidy;	   /* connections have come since memory was given back */
+};
+
+/* Does what is due. Call it every TL_CHORES_EVERY_MS. Failures are logged and tried again. */
+void tl_chores_run(struct tl_chores *chores);
+
+#endif
