@@ -99,10 +99,14 @@ def test_refused_consent_runs_nothing(relay, engineer, make_endpoint, place, lan
     assert session["state"] == "refused"
 
 
-def test_an_unknown_key_is_refused(engineer, endpoint, ticket):
+def test_an_unknown_key_is_refused(relay, engineer, endpoint, ticket):
     key = engineer.directory / "stranger"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
-    argv = engineer.ssh_argv("bastion", endpoint.name, "-o", "IdentityFile=none", "-i", str(key))
+    engineer.write_ssh_config()
+    # Without the engineer's ssh_config: its key would be tried after the stranger's.
+    argv = ["ssh", "-F", "none", "-i", str(key), "-o", "IdentitiesOnly=yes", "-o", "IdentityAgent=none",
+            "-o", f"UserKnownHostsFile={engineer.directory / 'known_hosts'}", "-o", "StrictHostKeyChecking=yes",
+            "-o", "BatchMode=yes", "-p", str(relay.ssh_port), "-l", endpoint.name, "127.0.0.1"]
     done = subprocess.run(argv + ["true"], text=True, capture_output=True, timeout=60, check=False)
     assert done.returncode == 255
     assert "denied" in done.stderr.lower()
@@ -123,7 +127,7 @@ def test_the_engineer_can_be_stopped_from_the_endpoint(relay, engineer, endpoint
     argv = engineer.ssh_argv("bastion", endpoint.name)
     running = subprocess.Popen(argv + ["echo begun; exec tail -f /dev/null"], stdout=subprocess.PIPE, text=True)
     assert running.stdout.readline() == "begun\n"
-    listed = json.loads(endpoint.command("sessions", "--json").stdout)["sessions"]
+    listed = json.loads(endpoint.command("sessions", "--json").stdout)
     endpoint.command("stop", listed[0]["session"])
     assert running.wait(60) != 0
 
