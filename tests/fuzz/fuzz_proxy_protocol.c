@@ -8,13 +8,15 @@
 static void forwarded(const uint8_t *data, size_t size)
 {
 	static const char *const everyone[] = {"0.0.0.0/0", "::/0", NULL};
-	tl_free char *text = strndup((const char *)data, size);
+	tl_free char *text = calloc(1, size + 1);
 	struct tl_trust *trust = NULL;
 	struct tl_address peer = {.in6 = IN6ADDR_LOOPBACK_INIT};
 	char client[INET6_ADDRSTRLEN];
 
-	if (tl_trust_new(everyone, &trust, NULL) < 0)
+	if (!text || tl_trust_new(everyone, &trust, NULL) < 0)
 		__builtin_trap();
+	if (size > 0)
+		memcpy(text, data, size);
 	peer = tl_proxy_client(trust, &peer, text);
 	tl_address_format(&peer, client);
 	tl_trust_free(trust);
