@@ -15,7 +15,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < sizeof whole)
 		return 0;
 	memcpy(&whole, data, sizeof whole);
-	header = calloc(1, size - sizeof whole + 1); /* strndup may not read to an end without '\0' */
+	header = calloc(1, size - sizeof whole + 1);
 	if (!header)
 		return 0;
 	memcpy(header, data + sizeof whole, size - sizeof whole);
