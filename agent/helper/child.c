@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <towline/clock.h>
 #include <towline/str.h>
 #include <unistd.h>
 
@@ -207,6 +209,22 @@ static void run_child(const struct tl_child_spec *spec, int status_fd)
 	fail_child(status_fd, STEP_EXEC);
 }
 
+static bool is_readable(int fd)
+{
+	struct pollfd entry = {.fd = fd, .events = POLLIN};
+	int64_t deadline_ms = tl_clock_mono_ms(tl_clock_system()) + TL_CHILD_START_MS;
+
+	for (;;) {
+		int64_t left_ms = deadline_ms - tl_clock_mono_ms(tl_clock_system());
+		int ready = poll(&entry, 1, left_ms > 0 ? (int)left_ms : 0);
+
+		if (ready > 0)
+			return true;
+		if (ready == 0 || errno != EINTR)
+			return false;
+	}
+}
+
 int tl_child_start(const struct tl_child_spec *spec, pid_t *ret_pid, struct tl_err *err)
 {
 	struct failure failure;
@@ -223,6 +241,12 @@ int tl_child_start(const struct tl_child_spec *spec, pid_t *ret_pid, struct tl_e
 	if (pid < 0) {
 		close(status[0]);
 		return tl_err_sys(err, TL_EIO, errno, "%s cannot be started", spec->path);
+	}
+	if (!is_readable(status[0])) {
+		close(status[0]);
+		kill(pid, SIGKILL);
+		return tl_err_set(err, TL_ETIMEOUT, "%s did not start in %d seconds", spec->path,
+				  TL_CHILD_START_MS / 1000);
 	}
 	do
 		got = read(status[0], &failure, sizeof(failure));

@@ -37,8 +37,11 @@ struct tl_child_spec {
 	mode_t umask;  /* of the child */
 };
 
+#define TL_CHILD_START_MS 5000 /* a home on a dead file server must not hold the helper up */
+
 /* The child leads a session (setsid) and process group of its own. On failure nothing is left behind
- * and `err` says which step failed. */
+ * and `err` says which step failed; TL_ETIMEOUT for a child that hung before its program ran: it is
+ * killed, and reaped as an orphan once it can die. */
 TL_MUST_CHECK int tl_child_start(const struct tl_child_spec *spec, pid_t *ret_pid,
 				 struct tl_err *err);
 
