@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -43,6 +44,12 @@ static int read_status(pid_t pid, struct status *ret_status)
 	return 0;
 }
 
+/* What is there and cannot be read is another account's, hidden by hidepid (proc(5)). */
+static bool is_hidden(pid_t pid)
+{
+	return kill(pid, 0) == 0 || errno == EPERM;
+}
+
 /* The child of ours above `pid`; 0 for a stranger, -1 when a generation has just gone. */
 static pid_t top_of(pid_t pid)
 {
@@ -52,7 +59,7 @@ static pid_t top_of(pid_t pid)
 		if (pid <= 1)
 			return 0;
 		if (read_status(pid, &status) != 0)
-			return -1;
+			return is_hidden(pid) ? 0 : -1;
 		if (status.parent == getpid())
 			return pid;
 		pid = status.parent;

@@ -247,6 +247,12 @@ unsigned tl_session_signal_all(const struct tl_session *session, int number)
 {
 	struct signalling signalling = {.session = session, .number = number};
 
+	/* Also where /proc shows nothing of other accounts (hidepid, proc(5)). */
+	for (const struct tl_process *process = session->processes; process && number > 0;
+	     process = process->next) {
+		if (!process->exited)
+			kill(-process->pid, number);
+	}
 	tl_offspring_walk(signal_one, &signalling);
 	return signalling.count;
 }
