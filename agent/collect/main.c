@@ -27,7 +27,8 @@ static const char usage[] = "usage: towline-collect <REQUEST 3>BUNDLE [4>PROGRES
 			    "REQUEST is one JSON object: {\"help_id\", \"summary\", \"profile\": "
 			    "\"standard\" or \"quick\",\n"
 			    "\"agent_version\", \"host\", \"ticket\"}, each member optional. "
-			    "RESULT is one JSON object.\n";
+			    "RESULT is one JSON object; after a failure {\"code\", "
+			    "\"text\"}.\n";
 
 static int read_request(json_t **ret_json, struct tl_err *err)
 {
@@ -91,6 +92,17 @@ static int collect(struct tl_err *err)
 	return tl_fs_write_all(STDOUT_FILENO, line.data, line.len, err);
 }
 
+/* For whoever waits for the result, and for the log. */
+static void tell_failure(const struct tl_err *err)
+{
+	tl_json *json =
+		json_pack("{s:s, s:s}", "code", tl_err_name(err->code), "text", tl_err_text(err));
+
+	fprintf(stderr, "towline-collect: %s\n", tl_err_text(err));
+	if (json && json_dumpfd(json, STDOUT_FILENO, JSON_COMPACT) == 0)
+		(void)!write(STDOUT_FILENO, "\n", 1);
+}
+
 int main(int argc, char **argv)
 {
 	struct tl_err err = TL_ERR_INIT;
@@ -113,6 +125,6 @@ int main(int argc, char **argv)
 	be_idle();
 	r = collect(&err);
 	if (r < 0)
-		fprintf(stderr, "towline-collect: %s\n", tl_err_text(&err));
+		tell_failure(&err);
 	return tl_err_exit_status(r);
 }

@@ -186,8 +186,12 @@ static int run_collector(const char *profile, int bundle_fd, json_t **ret_result
 	if (rc == 0) {
 		rc = read_result(output[0], ret_result);
 		waitpid(pid, &status, 0);
-		if (rc != 0 || !text_of(*ret_result, "sha256"))
-			rc = tl_err_set(err, TL_EIO, "the collector made no bundle");
+		if (rc != 0 || !text_of(*ret_result, "sha256")) {
+			const char *why = text_of(*ret_result, "text");
+
+			rc = tl_err_set(err, TL_EIO, "the collector made no bundle: %s",
+					why ? why : "it gives no reason");
+		}
 	}
 	close(output[0]);
 	return rc;

@@ -105,8 +105,10 @@ static int read_result(const struct tl_collection *collection, json_t **ret_resu
 				: WEXITSTATUS(collection->wait_status));
 	if (!json_is_string(json_object_get(result, "sha256"))) {
 		const char *why = json_string_value(json_object_get(result, "text"));
+		const char *code = json_string_value(json_object_get(result, "code"));
 
-		return tl_err_set(err, TL_EIO, "the collector made no bundle: %s",
+		return tl_err_set(err, tl_streq(code, "ENOSPC") ? TL_ENOSPC : TL_EIO,
+				  "the collector made no bundle: %s",
 				  why ? why : "it gives no reason");
 	}
 	shorten_files(result);

@@ -49,12 +49,12 @@ def run(*argv, stdin=None, env=None, check=False, timeout=DEADLINE_S):
 class Program:
     """A long-running program with its log in a file."""
 
-    def __init__(self, log, *argv):
+    def __init__(self, log, *argv, env=None):
         self.log = pathlib.Path(log)
         self.out = open(self.log, "ab")
         self.process = subprocess.Popen(
             [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.out,
-            start_new_session=True)
+            env={**os.environ, **(env or {})}, start_new_session=True)
 
     def kill(self):
         """kill -9, as a power cut would."""
@@ -168,6 +168,7 @@ class Endpoint:
         self.consent = consent
         self.config = self.directory / "agent.yaml"
         self.policy = self.directory / "policy.yaml"
+        self.env = {}  # of the agent and its commands
         self.agent = self.helper = None
         for part in ("state", "run", "helper", "helper-run"):
             (self.directory / part).mkdir(mode=0o755 if "run" in part else 0o700)
@@ -181,8 +182,8 @@ class Endpoint:
         import getpass
         return f"sessions:\n  user: {getpass.getuser()}\nconsent:\n  unattended: true\n"
 
-    def command(self, *argv, check=True, stdin=None, env=None):
-        return run(BIN / "towline-agent", *argv, "--config", self.config, check=check, stdin=stdin, env=env)
+    def command(self, *argv, check=True, stdin=None):
+        return run(BIN / "towline-agent", *argv, "--config", self.config, check=check, stdin=stdin, env=self.env)
 
     def enrol(self, token=None, check=True):
         self.start_helper()  # its consent key is registered with the host
@@ -201,8 +202,10 @@ class Endpoint:
         self.wait_alive(self.helper, lambda: self.accepts("helper-run/helper.sock"), "the helper listens")
         return self
 
-    def start_agent(self, connected=True, env=None):
-        self.agent = Program(self.directory / "agent.log", BIN / "towline-agent", "run", "--config", self.config)
+    def start_agent(self, *wrapper, connected=True):
+        """`wrapper` is a command that ends by running its last arguments."""
+        self.agent = Program(self.directory / "agent.log", *wrapper, BIN / "towline-agent", "run",
+                             "--config", self.config, env=self.env)
         fact = self.connected if connected else lambda: self.accepts("run/agent.sock")
         self.wait_alive(self.agent, fact, "the agent is up")
         return self

@@ -77,6 +77,18 @@ static void run(struct program *program, const char *request, int bundle)
 
 static struct program program;
 
+/* No bundle is claimed, and the result says why in the code's name. */
+static void assert_failed_with(int code)
+{
+	tl_json *result = NULL;
+
+	assert_int_equal(WEXITSTATUS(program.status), tl_err_exit_status(code));
+	assert_int_equal(tl_json_parse(program.text, strlen(program.text), &result, NULL), 0);
+	assert_null(json_object_get(result, "sha256"));
+	assert_string_equal(json_string_value(json_object_get(result, "code")), tl_err_name(code));
+	assert_non_null(strstr(program.said, json_string_value(json_object_get(result, "text"))));
+}
+
 static void bundle_and_result_agree(void **state TL_UNUSED)
 {
 	tl_fd int bundle = memory_file();
@@ -98,8 +110,7 @@ static void malformed_request_is_refused_with_a_sentence(void **state TL_UNUSED)
 	tl_fd int bundle = memory_file();
 
 	run(&program, "{\"profile\":", bundle);
-	assert_int_equal(WEXITSTATUS(program.status), tl_err_exit_status(TL_EINVAL));
-	assert_string_equal(program.text, "");
+	assert_failed_with(TL_EINVAL);
 	assert_memory_equal(program.said, "towline-collect: ", 17);
 }
 
@@ -117,8 +128,7 @@ static void full_disk_claims_no_result(void **state TL_UNUSED)
 
 	close(full);
 	run(&program, "{\"profile\":\"quick\"}", bundle);
-	assert_int_equal(WEXITSTATUS(program.status), tl_err_exit_status(TL_ENOSPC));
-	assert_string_equal(program.text, "");
+	assert_failed_with(TL_ENOSPC);
 	assert_non_null(strstr(program.said, "the bundle cannot be written"));
 }
 
@@ -152,8 +162,7 @@ static void signal_ends_it_without_a_result(void **state TL_UNUSED)
 	close(pipe_fds[1]);
 	finish(&program, pid);
 	assert_true(WIFEXITED(program.status));
-	assert_int_equal(WEXITSTATUS(program.status), tl_err_exit_status(TL_ECANCELED));
-	assert_string_equal(program.text, "");
+	assert_failed_with(TL_ECANCELED);
 	close(pipe_fds[0]);
 	close(program.request);
 	close(program.result);
