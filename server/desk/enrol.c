@@ -232,7 +232,7 @@ void tl_enrol(struct tl_http_call *call)
 	struct tl_change change;
 	int r;
 
-	if (tl_reply_throttled(call))
+	if (tl_reply_throttled(call, tl_http_peer(call)))
 		return;
 	tl_change_init(&change, call, enrol, &e);
 	change.actor_kind = "host";

@@ -54,9 +54,9 @@ void tl_reply_clock_skew(struct tl_http_call *call, const char *sentence)
 	tl_http_reply_bytes(call, 401, "application/problem+json", tl_buf_str(&body), body.len);
 }
 
-bool tl_reply_throttled(struct tl_http_call *call)
+bool tl_reply_throttled(struct tl_http_call *call, const char *who)
 {
-	unsigned wait_s = tl_throttle_wait_s(tl_desk_of(call)->throttle, tl_http_peer(call));
+	unsigned wait_s = tl_throttle_wait_s(tl_desk_of(call)->throttle, who);
 	char text[16];
 
 	if (wait_s == 0)

@@ -27,8 +27,8 @@ void tl_reply_failure(struct tl_http_call *call, const struct tl_problem *proble
 		      const struct tl_err *err);
 /* 401 "clock-skew" with the relay's time, by which the endpoint corrects itself. */
 void tl_reply_clock_skew(struct tl_http_call *call, const char *sentence);
-/* True when the address failed too often: 429 was sent. */
-bool tl_reply_throttled(struct tl_http_call *call);
+/* True when `who`, as told to the throttle, failed too often: 429 was sent. */
+bool tl_reply_throttled(struct tl_http_call *call, const char *who);
 
 /* ?after= and ?limit= of a list. Cursors are the ids of last items. */
 #define TL_PAGE_DEFAULT 50

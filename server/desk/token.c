@@ -11,6 +11,7 @@
 
 #define ASSERTION_TYPE "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 #define JTI_MAX 128
+#define WHO_MAX 128
 
 struct token_form {
 	const char *grant_type, *client_assertion_type, *client_assertion, *client_id, *scope;
@@ -173,17 +174,34 @@ static int read_form(const struct tl_http_call *call, struct token_form *form, s
 	return 0;
 }
 
+/* Whose failures count together: of the named host from this address. Many hosts may share an address,
+ * and a revoked one that goes on asking must not shut the others out. */
+static void who_asks(const struct tl_http_call *call, const char *token, char who[static WHO_MAX])
+{
+	tl_json *header = NULL, *claims = NULL;
+	const char *issuer = NULL;
+
+	if (tl_jwt_peek(token, strlen(token), &header, &claims, NULL) == 0)
+		issuer = json_string_value(json_object_get(claims, "iss"));
+	if (issuer && tl_id_is_valid(issuer))
+		snprintf(who, WHO_MAX, "%s@%s", issuer, tl_http_peer(call));
+	else
+		snprintf(who, WHO_MAX, "%s", tl_http_peer(call));
+}
+
 void tl_token_issue(struct tl_http_call *call)
 {
 	struct token_form form = {.grant_type = NULL};
 	struct tl_problem problem = TL_PROBLEM_INIT;
 	struct tl_err err = TL_ERR_INIT;
-	char host[TL_ID_LEN + 1];
-	int r;
+	char host[TL_ID_LEN + 1], who[WHO_MAX] = "";
+	int r = read_form(call, &form, &err);
 
-	if (tl_reply_throttled(call))
-		return;
-	r = read_form(call, &form, &err);
+	if (r == 0) {
+		who_asks(call, form.client_assertion, who);
+		if (tl_reply_throttled(call, who))
+			return;
+	}
 	if (r == 0)
 		r = check_assertion(call, form.client_assertion, host, &problem, &err);
 	if (r == 0) {
@@ -192,7 +210,7 @@ void tl_token_issue(struct tl_http_call *call)
 		tl_reply_clock_skew(call, tl_err_text(&err));
 	} else {
 		if (r == TL_EDENIED)
-			tl_throttle_failed(tl_desk_of(call)->throttle, tl_http_peer(call));
+			tl_throttle_failed(tl_desk_of(call)->throttle, who);
 		tl_log_warning("token refused", TL_S("peer", tl_http_peer(call)), TL_ERR(&err));
 		tl_reply_failure(call, &problem, &err);
 	}

@@ -72,6 +72,35 @@ static void a_clock_that_is_a_day_off_is_told_the_time(void **state)
 	assert_problem(&ahead, 401, "clock-skew");
 }
 
+static void one_hosts_failures_do_not_shut_its_neighbours_out(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(host) struct host revoked, neighbour;
+	tl_auto(reply) struct reply refused, welcome;
+	struct assertion a;
+	struct tl_err err = TL_ERR_INIT;
+
+	rig_host(rig, "old", &revoked);
+	rig_host(rig, "new", &neighbour);
+	assert_int_equal(tl_store_exec(rig->store,
+				       "UPDATE host SET state = 'revoked' WHERE name = 'old'",
+				       TL_NO_ARGS, NULL, &err),
+			 0);
+	a = good(rig, &revoked);
+	for (int i = 0; i < TL_THROTTLE_FAILURES; i++) {
+		tl_auto(reply) struct reply reply;
+
+		ask_token(rig, &a, &reply);
+		assert_problem(&reply, 401, "host-revoked");
+	}
+	ask_token(rig, &a, &refused);
+	assert_problem(&refused, 429, "too-many-failures");
+	a = good(rig, &neighbour);
+	a.jti = "mine";
+	ask_token(rig, &a, &welcome);
+	assert_status(&welcome, 200);
+}
+
 static void a_strangers_key_gets_nothing(void **state)
 {
 	struct rig *rig = *state;
@@ -175,6 +204,7 @@ static void an_access_token_ends(void **state)
 static const struct CMUnitTest tests[] = {
 	RIG_TEST(an_assertion_is_accepted_once),
 	RIG_TEST(a_clock_that_is_a_day_off_is_told_the_time),
+	RIG_TEST(one_hosts_failures_do_not_shut_its_neighbours_out),
 	RIG_TEST(a_strangers_key_gets_nothing),
 	RIG_TEST(an_assertion_for_another_relay_is_refused),
 	RIG_TEST(an_assertion_that_lives_for_an_hour_is_refused),
