@@ -8,12 +8,14 @@
 
 #include "store/backend.h"
 #include "store/slots.h"
+#include "store/turn.h"
 
 #define BUSY_TIMEOUT_MS 10000
 
 struct sqlite_store {
 	struct tl_store base;
 	sqlite3 *db;
+	bool has_turn; /* to write: during a transaction */
 	struct tl_slots slots;
 	sqlite3_stmt *statements[TL_SLOTS];
 };
@@ -163,29 +165,53 @@ static void give_back(struct sqlite_store *store, sqlite3_stmt *statement, int s
 	store->slots.slot[slot].busy = false;
 }
 
+static int run(struct sqlite_store *store, sqlite3_stmt *statement, int64_t *ret_changed,
+	       struct tl_err *err)
+{
+	int64_t before = sqlite3_total_changes64(store->db);
+	int status;
+
+	while ((status = sqlite3_step(statement)) == SQLITE_ROW)
+		;
+	if (status != SQLITE_DONE)
+		return report(store, status, err);
+	/* sqlite3_changes() keeps the number of an earlier statement when this one is none that
+	 * changes rows. */
+	if (sqlite3_total_changes64(store->db) != before)
+		*ret_changed = sqlite3_changes64(store->db);
+	return 0;
+}
+
+/* A write outside a transaction is a turn of its own. */
+static int run_in_turn(struct sqlite_store *store, sqlite3_stmt *statement, int64_t *ret_changed,
+		       struct tl_err *err)
+{
+	int r;
+
+	if (store->has_turn || sqlite3_stmt_readonly(statement))
+		return run(store, statement, ret_changed, err);
+	if ((r = tl_turn_take(BUSY_TIMEOUT_MS, err)))
+		return r;
+	r = run(store, statement, ret_changed, err);
+	/* Ends the statement, and with it its transaction, before the next one's turn. */
+	sqlite3_reset(statement);
+	tl_turn_give();
+	return r;
+}
+
 static int sqlite_exec(struct tl_store *base, const struct tl_store_statement *asked,
 		       int64_t *ret_changed, struct tl_err *err)
 {
 	struct sqlite_store *store = of(base);
 	sqlite3_stmt *statement;
-	int slot, status;
+	int slot;
 	int r = take(store, asked->sql, &statement, &slot, err);
 
 	if (r < 0)
 		return r;
 	r = bind(store, statement, asked, err);
-	if (r == 0) {
-		int64_t before = sqlite3_total_changes64(store->db);
-
-		while ((status = sqlite3_step(statement)) == SQLITE_ROW)
-			;
-		if (status != SQLITE_DONE)
-			r = report(store, status, err);
-		/* sqlite3_changes() keeps the number of an earlier statement when this one is none
-		 * that changes rows. */
-		else if (sqlite3_total_changes64(store->db) != before)
-			*ret_changed = sqlite3_changes64(store->db);
-	}
+	if (r == 0)
+		r = run_in_turn(store, statement, ret_changed, err);
 	give_back(store, statement, slot);
 	return r;
 }
@@ -286,14 +312,33 @@ static int command(struct tl_store *store, const char *sql, struct tl_err *err)
 	return sqlite_exec(store, &(struct tl_store_statement){.sql = sql}, &changed, err);
 }
 
+static void give_turn(struct sqlite_store *store)
+{
+	if (store->has_turn)
+		tl_turn_give();
+	store->has_turn = false;
+}
+
 static int sqlite_begin(struct tl_store *store, struct tl_err *err)
 {
-	return command(store, "BEGIN IMMEDIATE", err);
+	int r = tl_turn_take(BUSY_TIMEOUT_MS, err);
+
+	if (r < 0)
+		return r;
+	of(store)->has_turn = true;
+	r = command(store, "BEGIN IMMEDIATE", err);
+	if (r < 0)
+		give_turn(of(store));
+	return r;
 }
 
 static int sqlite_commit(struct tl_store *store, struct tl_err *err)
 {
-	return command(store, "COMMIT", err);
+	int r = command(store, "COMMIT", err);
+
+	if (r == 0)
+		give_turn(of(store));
+	return r;
 }
 
 static void sqlite_rollback(struct tl_store *store)
@@ -301,6 +346,7 @@ static void sqlite_rollback(struct tl_store *store)
 	/* A full disk or lack of memory has rolled back already. */
 	if (!sqlite3_get_autocommit(of(store)->db))
 		(void)!command(store, "ROLLBACK", NULL);
+	give_turn(of(store));
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
