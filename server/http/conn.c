@@ -70,14 +70,23 @@ void tl_conn_progress(struct tl_conn *conn)
 
 void tl_conn_enter(struct tl_conn *conn, enum tl_conn_state state)
 {
-	/* PROXY header, handshake and first header block share one deadline. */
-	bool shared = conn->state < TL_CONN_HEAD && state <= TL_CONN_HEAD && conn->timer.next;
+	/* PROXY header and handshake share one deadline. */
+	bool shared = conn->state == TL_CONN_PROXY && state == TL_CONN_TLS && conn->timer.next;
 
 	if (conn->state == TL_CONN_TLS)
 		tl_accept_shaken(conn);
 	conn->state = (uint8_t)state;
 	if (!shared)
 		tl_conn_progress(conn);
+}
+
+/* A peer whose bytes lie in the socket, unread because the loop has much to do, is not late. */
+static bool is_ours_to_read(const struct tl_conn *conn)
+{
+	char byte;
+
+	return conn->state <= TL_CONN_BODY && conn->state != TL_CONN_WORK &&
+	       recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 void tl_conn_step(struct tl_conn *conn, enum tl_conn_event event)
@@ -87,6 +96,10 @@ void tl_conn_step(struct tl_conn *conn, enum tl_conn_event event)
 	if (conn->state == TL_CONN_DEAD) {
 		tl_conn_on_dead(conn, event);
 		return;
+	}
+	if (event == TL_CONN_TIMEOUT && is_ours_to_read(conn)) {
+		tl_conn_progress(conn);
+		event = TL_CONN_READY;
 	}
 	state_rows[conn->state].step(conn, event);
 	while (conn->again) {

@@ -9,7 +9,7 @@
 #include "http/call.h"
 
 /* Requests that may wait for a worker; more are answered 503. */
-#define TL_POOL_WAITING_MAX 4096
+#define TL_POOL_WAITING_MAX 8192
 
 struct tl_pool;
 
