@@ -34,6 +34,26 @@ int tl_session_engineer(struct tl_store *store, const char *key_base64,
 	return 0;
 }
 
+int tl_session_keys(struct tl_store *store, const char *engineer_id, struct tl_strv *keys,
+		    struct tl_err *err)
+{
+	tl_auto(tl_rows) struct tl_rows *rows = NULL;
+	int r = tl_store_query(store,
+			       "SELECT line FROM ssh_key WHERE user_id = $1 ORDER BY id LIMIT $2",
+			       TL_ARGS(TL_ARG_TEXT(engineer_id), TL_ARG_INT(TL_GRANT_KEYS_MAX)),
+			       &rows, err);
+
+	while (r == 0 && (r = tl_rows_next(rows, err)) > 0) {
+		bool full = keys->count >= TL_GRANT_KEYS_MAX;
+
+		r = 0;
+		if (!full && !tl_strv_has(keys, tl_rows_text(rows, 0)) &&
+		    (r = tl_strv_push(keys, tl_rows_text(rows, 0))))
+			tl_err_set(err, r, "out of memory");
+	}
+	return r;
+}
+
 static bool looks_like_ticket(const char *target)
 {
 	return (target[0] == 'T' || target[0] == 't') && target[1] == '-' && target[2] &&

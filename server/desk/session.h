@@ -20,6 +20,10 @@ struct tl_engineer {
  * TL_EAUTH for an unknown key or a disabled engineer. */
 TL_MUST_CHECK int tl_session_engineer(struct tl_store *store, const char *key_base64,
 				      struct tl_engineer *ret_engineer, struct tl_err *err);
+/* Adds the engineer's registered keys ("type base64", oldest first) to `keys`, which stays within
+ * TL_GRANT_KEYS_MAX and names each once: what it holds already comes first. */
+TL_MUST_CHECK int tl_session_keys(struct tl_store *store, const char *engineer_id,
+				  struct tl_strv *keys, struct tl_err *err);
 
 struct tl_session_target {
 	char host[27];

@@ -114,22 +114,18 @@ static int load_engineer(const struct tl_http_call *call, struct tl_engineer *en
 			 struct tl_strv *keys, struct tl_err *err)
 {
 	const struct tl_principal *principal = tl_http_principal(call);
-	tl_auto(tl_rows) struct tl_rows *rows = NULL;
-	int r = tl_store_query(
-		tl_desk_store(call),
-		"SELECT u.id, u.login, u.name, k.line FROM app_user u "
-		"JOIN ssh_key k ON k.user_id = u.id WHERE u.id = $1 ORDER BY k.id LIMIT $2",
-		TL_ARGS(TL_ARG_TEXT(principal->id), TL_ARG_INT(TL_GRANT_KEYS_MAX)), &rows, err);
+	tl_auto(tl_rows) struct tl_rows *row = NULL;
+	int r = tl_store_row(tl_desk_store(call),
+			     "SELECT id, login, name FROM app_user WHERE id = $1",
+			     TL_ARGS(TL_ARG_TEXT(principal->id)), &row, err);
 
 	if (r)
 		return r;
-	while ((r = tl_rows_next(rows, err)) > 0) {
-		snprintf(engineer->id, sizeof engineer->id, "%s", tl_rows_text(rows, 0));
-		snprintf(engineer->login, sizeof engineer->login, "%s", tl_rows_text(rows, 1));
-		snprintf(engineer->name, sizeof engineer->name, "%s", tl_rows_text(rows, 2));
-		if ((r = tl_strv_push(keys, tl_rows_text(rows, 3))))
-			return tl_err_set(err, r, "out of memory");
-	}
+	snprintf(engineer->id, sizeof engineer->id, "%s", tl_rows_text(row, 0));
+	snprintf(engineer->login, sizeof engineer->login, "%s", tl_rows_text(row, 1));
+	snprintf(engineer->name, sizeof engineer->name, "%s", tl_rows_text(row, 2));
+	tl_rows_free(tl_steal(&row));
+	r = tl_session_keys(tl_desk_store(call), engineer->id, keys, err);
 	if (r == 0 && keys->count == 0)
 		return tl_err_set(err, TL_EDENIED, "%s has no SSH key registered",
 				  principal->login);

@@ -39,6 +39,13 @@ static int office_engineer(void *arg, const char *key_text, struct tl_engineer *
 	return tl_session_engineer(worker->store, key_text, ret_engineer, err);
 }
 
+static int office_keys(void *arg, const char *engineer_id, struct tl_strv *keys, struct tl_err *err)
+{
+	struct worker *worker = arg;
+
+	return tl_session_keys(worker->store, engineer_id, keys, err);
+}
+
 static int office_resolve(void *arg, const char *target, struct tl_session_target *ret_target,
 			  struct tl_err *err)
 {
@@ -104,6 +111,7 @@ void tl_office_of_desk(struct tl_desk *desk, struct tl_office *ret_office)
 		.open = office_open,
 		.close = office_close,
 		.engineer = office_engineer,
+		.keys = office_keys,
 		.resolve = office_resolve,
 		.request = office_request,
 		.opened = office_opened,

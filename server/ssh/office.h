@@ -12,6 +12,9 @@ struct tl_office {
 	void (*close)(void *worker);
 	int (*engineer)(void *worker, const char *key_text, struct tl_engineer *ret_engineer,
 			struct tl_err *err);
+	/* The engineer's registered keys, added to `keys` (tl_session_keys). */
+	int (*keys)(void *worker, const char *engineer_id, struct tl_strv *keys,
+		    struct tl_err *err);
 	int (*resolve)(void *worker, const char *target, struct tl_session_target *ret_target,
 		       struct tl_err *err);
 	int (*request)(void *worker, const struct tl_session_ask *ask, char ret_session[static 27],

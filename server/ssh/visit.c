@@ -260,21 +260,35 @@ static void on_result(void *arg, int fd, const char *refusal)
 	tl_front_post(visit->front, &news->letter);
 }
 
+/* Bastion: the key that the relay made for this session alone. End-to-end: every key of the engineer, the
+ * one that logged in first, since the client may offer the endpoint another one than the relay. */
+static int gather_keys(void *worker, const struct tl_visit *visit, struct tl_strv *keys,
+		       struct tl_err *err)
+{
+	if (tl_strv_push(keys, visit->key_line) != 0)
+		return tl_err_set(err, TL_ENOMEM, "out of memory");
+	if (visit->lane == TL_LANE_BASTION)
+		return 0;
+	return visit->front->office.keys(worker, visit->engineer.id, keys, err);
+}
+
 static void work_request(void *worker, void *arg, struct tl_err *err)
 {
 	struct tl_visit *visit = arg;
 	const struct tl_office *office = &visit->front->office;
-	const char *keys[] = {visit->key_line, NULL};
+	tl_auto(tl_strv) struct tl_strv keys = TL_STRV_INIT;
 	struct tl_session_ask ask = {
 		.engineer = &visit->engineer,
 		.target = &visit->target,
 		.lane = visit->lane,
 		.scopes = visit->scopes,
-		.keys = keys,
 		.address = visit->address,
 	};
 	int rc = office->resolve(worker, visit->target_text, &visit->target, err);
 
+	if (rc == 0)
+		rc = gather_keys(worker, visit, &keys, err);
+	ask.keys = (const char *const *)keys.items;
 	if (rc == 0)
 		rc = office->request(worker, &ask, visit->session, err);
 	visit->granted = rc == 0;

@@ -32,6 +32,7 @@ static struct {
 	bool silent;	     /* neither */
 	bool other_host_key;
 	bool no_recording;
+	char second_key[256]; /* of the same engineer; "" for none */
 	pthread_mutex_t lock;
 	char session[27];
 	struct tl_session_end end;
@@ -62,6 +63,15 @@ static int office_engineer(void *worker, const char *key_text, struct tl_enginee
 	snprintf(ret_engineer->login, sizeof(ret_engineer->login), "eva");
 	snprintf(ret_engineer->name, sizeof(ret_engineer->name), "Eva Engineer");
 	return 0;
+}
+
+static int office_keys(void *worker, const char *engineer_id, struct tl_strv *keys,
+		       struct tl_err *err)
+{
+	(void)worker;
+	(void)err;
+	assert_string_equal(engineer_id, "e");
+	return desk.second_key[0] ? tl_strv_push(keys, desk.second_key) : 0;
 }
 
 static int office_resolve(void *worker, const char *target, struct tl_session_target *ret_target,
@@ -177,6 +187,7 @@ static int setup(void **state)
 		.open = office_open,
 		.close = office_close,
 		.engineer = office_engineer,
+		.keys = office_keys,
 		.resolve = office_resolve,
 		.request = office_request,
 		.opened = office_opened,
@@ -303,6 +314,25 @@ static void jump_runs_a_command_that_the_endpoint_records(void **state)
 	rig_wait_end(desk.rig);
 	assert_recording(rig_agent_key(desk.rig), "\"d\":\"out\\n\"");
 	rig_run_clear(&run);
+}
+
+static void jump_takes_another_registered_key_at_the_endpoint(void **state)
+{
+	struct rig_run run = rig_sh(desk.rig, NULL,
+				    "ssh-keygen -q -t ed25519 -N '' -C '' -f second; "
+				    "printf 'Host relay\nIdentityFile engineer\nHost web-01\n"
+				    "IdentityFile second\n' > two; "
+				    "grep -v IdentityFile config >> two; cat second.pub");
+
+	(void)state;
+	snprintf(desk.second_key, sizeof(desk.second_key), "%.*s", (int)strcspn(run.out, "\n"),
+		 run.out);
+	rig_run_clear(&run);
+	run = rig_sh(desk.rig, NULL, "sed -i s/config/two/ two; ssh -F two web-01 'echo in'");
+	assert_string_equal(run.out, "in\n");
+	rig_run_clear(&run);
+	wait_ended();
+	rig_wait_end(desk.rig);
 }
 
 static void jump_carries_bytes_intact_both_ways(void **state)
@@ -444,6 +474,7 @@ int main(void)
 		T(bastion_gives_a_terminal),
 		T(bastion_carries_bytes_intact_both_ways),
 		T(jump_runs_a_command_that_the_endpoint_records),
+		T(jump_takes_another_registered_key_at_the_endpoint),
 		T(jump_carries_bytes_intact_both_ways),
 		T(a_refusal_is_read_by_the_engineer_in_both_lanes),
 		T(an_unknown_target_is_named),
