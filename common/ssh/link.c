@@ -155,7 +155,7 @@ static void step_closing(struct tl_ssh_link *link)
 	if (link->state != LINK_CLOSING || link->freed)
 		return;
 	if (!(ssh_get_poll_flags(link->session) & SSH_WRITE_PENDING))
-		die(link, link->reason);
+		die(link, ""); /* its reason stands already */
 }
 
 static void on_handle_closed(uv_handle_t *handle)
