@@ -20,6 +20,20 @@ static void print_row(const char *label, const json_t *ask, const char *name)
 	putchar('\n');
 }
 
+static void print_scopes(const json_t *scopes)
+{
+	const json_t *scope;
+	size_t at;
+
+	printf("  %-9s", "wants");
+	json_array_foreach(scopes, at, scope)
+	{
+		printf("%s", at ? ", " : "");
+		tl_cmd_print_text(json_string_value(scope));
+	}
+	putchar('\n');
+}
+
 static void show_ask(const json_t *ask)
 {
 	printf("\a\nSomebody asks for a remote session on this machine.\n");
@@ -28,6 +42,7 @@ static void show_ask(const json_t *ask)
 	print_row("ticket", ask, "ticket");
 	print_row("why", ask, "purpose");
 	print_row("lane", ask, "lane");
+	print_scopes(json_object_get(ask, "scopes"));
 	printf("  %-9sat most %lld min\n", "how long",
 	       (long long)(json_integer_value(json_object_get(ask, "max_s")) + 59) / 60);
 }
@@ -70,7 +85,13 @@ static int send_answer(const struct tl_cli *cli, json_t *args, struct tl_err *er
 	return rc;
 }
 
-static void decide(const struct tl_cli *cli, const json_t *ask)
+struct watch {
+	const struct tl_cli *cli;
+	int fd;
+	char open[TL_ID_LEN + 1]; /* the session that was allowed, until it ends; "" for none */
+};
+
+static void decide(struct watch *watch, const json_t *ask)
 {
 	struct tl_err err = TL_ERR_INIT;
 	json_t *scopes;
@@ -79,13 +100,15 @@ static void decide(const struct tl_cli *cli, const json_t *ask)
 	show_ask(ask);
 	scopes = ask_scopes(json_object_get(ask, "scopes"));
 	yes = json_array_size(scopes) > 0;
-	if (send_answer(cli,
+	if (send_answer(watch->cli,
 			json_pack("{s:s, s:s, s:o}", "session", text_of(ask, "session"), "decision",
 				  yes ? "yes" : "no", "scopes", scopes),
 			&err) != 0)
 		printf("The answer did not count: %s.\n", tl_err_text(&err));
 	else
 		printf(yes ? "Allowed.\n" : "Refused.\n");
+	if (yes && err.code == 0)
+		snprintf(watch->open, sizeof(watch->open), "%s", text_of(ask, "session"));
 }
 
 static void show_indicator(const json_t *session)
@@ -98,12 +121,6 @@ static void show_indicator(const json_t *session)
 	fflush(stdout);
 }
 
-struct watch {
-	const struct tl_cli *cli;
-	int fd;
-	char open[TL_ID_LEN + 1]; /* the session that runs, "" for none */
-};
-
 static void take_event(struct watch *watch, const json_t *json)
 {
 	const json_t *args = json_object_get(json, "args");
@@ -113,12 +130,13 @@ static void take_event(struct watch *watch, const json_t *json)
 	if (!event || !session)
 		return;
 	if (tl_streq(event, "ask")) {
-		decide(watch->cli, args);
+		decide(watch, args);
 	} else if (tl_streq(event, "opened")) {
 		snprintf(watch->open, sizeof(watch->open), "%s", session);
 		show_indicator(args);
 	} else if (tl_streq(event, "ended")) {
-		watch->open[0] = '\0';
+		if (tl_streq(watch->open, session))
+			watch->open[0] = '\0';
 		printf("The session has ended: ");
 		tl_cmd_print_text(text_of(args, "reason")[0] ? text_of(args, "reason")
 							     : "as planned");
