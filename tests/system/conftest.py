@@ -25,8 +25,9 @@ def make_database():
 
 @pytest.fixture
 def place():
-    """A short temporary directory: Unix socket paths are limited."""
+    """A short temporary directory, since Unix socket paths are limited; other accounts may pass through it."""
     with tempfile.TemporaryDirectory(prefix="tl-") as directory:
+        os.chmod(directory, 0o711)
         yield pathlib.Path(directory)
 
 

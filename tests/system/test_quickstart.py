@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 
+import pytest
 from towline import BIN, SOURCE
 
 
@@ -42,6 +43,14 @@ def test_detached_demo_serves_any_client_and_stops(place):
         stopped = quickstart("--stop", str(demo))
     assert stopped.returncode == 0
     assert not (demo / "demo.env").exists()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root runs the parts as other accounts")
+def test_a_directory_that_only_root_can_enter_is_refused(place):
+    place.chmod(0o700)
+    done = quickstart("--detach", str(place / "demo"))
+    assert done.returncode != 0
+    assert "only root can enter" in done.stderr
 
 
 def test_unknown_argument_is_a_usage_error():
