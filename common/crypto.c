@@ -27,11 +27,6 @@ void tl_wipe(void *bytes, size_t len)
 	OPENSSL_cleanse(bytes, len);
 }
 
-bool tl_secret_equal(const void *a, const void *b, size_t len)
-{
-	return CRYPTO_memcmp(a, b, len) == 0;
-}
-
 struct tl_sha256 {
 	EVP_MD_CTX *context;
 };
@@ -64,16 +59,6 @@ void tl_sha256_final(struct tl_sha256 *hash, uint8_t digest[static TL_SHA256_LEN
 {
 	must(EVP_DigestFinal_ex(hash->context, digest, NULL));
 	must(EVP_DigestInit_ex(hash->context, EVP_sha256(), NULL));
-}
-
-void tl_sha256_peek(const struct tl_sha256 *hash, uint8_t digest[static TL_SHA256_LEN])
-{
-	EVP_MD_CTX *copy = EVP_MD_CTX_new();
-
-	must(copy != NULL);
-	must(EVP_MD_CTX_copy_ex(copy, hash->context));
-	must(EVP_DigestFinal_ex(copy, digest, NULL));
-	EVP_MD_CTX_free(copy);
 }
 
 void tl_sha256_free(struct tl_sha256 *hash)

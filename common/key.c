@@ -114,11 +114,6 @@ void tl_key_public(const struct tl_key *key, uint8_t public[static TL_ED25519_PU
 		abort();
 }
 
-bool tl_key_is_pair(const struct tl_key *key)
-{
-	return key->is_pair;
-}
-
 void tl_key_id(const struct tl_key *key, char id[static TL_KEY_ID_LEN + 1])
 {
 	tl_auto(tl_buf) struct tl_buf jwk = TL_BUF_INIT(256), text = TL_BUF_INIT(TL_KEY_ID_LEN);

@@ -1,7 +1,6 @@
 #include "core/access.h"
 
 #include <stdio.h>
-#include <time.h>
 #include <towline/jwt.h>
 #include <towline/str.h>
 
@@ -197,16 +196,10 @@ int64_t tl_access_now_ms(const struct tl_access *access)
 
 void tl_access_note_time(struct tl_access *access, const char *relay_time)
 {
-	struct tm tm = {0};
-	const char *rest = strptime(relay_time, "%Y-%m-%dT%H:%M:%S", &tm);
 	int64_t wall_ms;
 
-	if (!rest || (rest[0] != 'Z' && rest[0] != '.'))
-		return;
-	wall_ms = (int64_t)timegm(&tm) * 1000;
-	if (rest[0] == '.')
-		wall_ms += (int64_t)(strtod(rest, NULL) * 1000);
-	access->offset_ms = wall_ms - tl_clock_wall_ms(access->options.relay->clock);
+	if (tl_time_rfc3339_parse(relay_time, &wall_ms) == 0)
+		access->offset_ms = wall_ms - tl_clock_wall_ms(access->options.relay->clock);
 }
 
 void tl_access_free(struct tl_access *access)

@@ -199,11 +199,10 @@ static int take_identity(const struct enrolment *enrolment, const json_t *answer
 static void note_clock(struct enrolment *enrolment, const json_t *problem)
 {
 	const char *text = json_string_value(json_object_get(problem, "relay_time"));
-	struct tm tm = {0};
+	int64_t wall_ms;
 
-	if (text && strptime(text, "%Y-%m-%dT%H:%M:%S", &tm))
-		enrolment->offset_ms =
-			(int64_t)timegm(&tm) * 1000 - tl_clock_wall_ms(tl_clock_system());
+	if (text && tl_time_rfc3339_parse(text, &wall_ms) == 0)
+		enrolment->offset_ms = wall_ms - tl_clock_wall_ms(tl_clock_system());
 }
 
 static int register_key(struct enrolment *enrolment, struct tl_identity *ret_identity,

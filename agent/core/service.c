@@ -110,11 +110,6 @@ void tl_service_tell(struct tl_service *service, const char *event, const json_t
 	}
 }
 
-struct tl_conn *tl_service_connections(struct tl_service *service)
-{
-	return service->connections;
-}
-
 static void conn_drop(struct tl_conn *conn)
 {
 	struct tl_service *service = conn->service;

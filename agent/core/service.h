@@ -84,8 +84,6 @@ void tl_ask_fail(struct tl_ask *ask, int code, const char *text);
 void tl_conn_tell(struct tl_conn *conn, const char *event, const json_t *args);
 void tl_service_tell(struct tl_service *service, const char *event, const json_t *args,
 		     bool (*wants)(const struct tl_conn *conn));
-/* Walks the connections. */
-struct tl_conn *tl_service_connections(struct tl_service *service);
 
 /* Stops listening, removes the socket file, cuts the connections (on_gone is called). Pending asks
  * may still be answered, to nobody. Frees once its handles are closed. */

@@ -23,11 +23,6 @@ struct tl_queue {
 
 static const char *const state_names[] = {"ticket", "upload", "done", "failed"};
 
-const char *tl_item_state_name(enum tl_item_state state)
-{
-	return state_names[state];
-}
-
 static bool is_finished(const struct tl_item *item)
 {
 	return item->state == TL_ITEM_DONE || item->state == TL_ITEM_FAILED;

@@ -69,7 +69,6 @@ struct tl_item *tl_queue_find(const struct tl_queue *queue, const char *help_id)
 /* Items that wait, and the bytes of their bundles. */
 void tl_queue_load(const struct tl_queue *queue, int64_t *ret_items, uint64_t *ret_bytes);
 unsigned tl_queue_damaged(const struct tl_queue *queue);
-const char *tl_item_state_name(enum tl_item_state state);
 
 void tl_queue_free(struct tl_queue *queue);
 TL_DEFINE_AUTO_PTR(tl_queue, tl_queue_free);

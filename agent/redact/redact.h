@@ -62,8 +62,7 @@ TL_MUST_CHECK int tl_redactor_feed(struct tl_redactor *redactor, const void *byt
 				   struct tl_err *err);
 /* Ends the text: puts out what is held back. */
 TL_MUST_CHECK int tl_redactor_flush(struct tl_redactor *redactor, struct tl_err *err);
-/* Since the last begin. */
-uint64_t tl_redactor_count(const struct tl_redactor *redactor, size_t rule);
+/* Lines left out since the last begin. */
 uint64_t tl_redactor_withheld(const struct tl_redactor *redactor);
 void tl_redactor_free(struct tl_redactor *redactor);
 TL_DEFINE_AUTO_PTR(tl_redactor, tl_redactor_free);

@@ -65,11 +65,6 @@ void tl_redactor_begin(struct tl_redactor *redactor, tl_redact_output *output, v
 	redactor->block_end = NULL;
 }
 
-uint64_t tl_redactor_count(const struct tl_redactor *redactor, size_t rule)
-{
-	return rule < TL_REDACT_RULES_MAX ? redactor->counts[rule] : 0;
-}
-
 uint64_t tl_redactor_withheld(const struct tl_redactor *redactor)
 {
 	return redactor->withheld;

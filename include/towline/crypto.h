@@ -2,7 +2,6 @@
 #ifndef TOWLINE_CRYPTO_H
 #define TOWLINE_CRYPTO_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <towline/attr.h>
@@ -18,16 +17,12 @@
 void tl_random(void *bytes, size_t len);
 /* Wipes, not optimised away. */
 void tl_wipe(void *bytes, size_t len);
-/* Constant-time in the contents. */
-bool tl_secret_equal(const void *a, const void *b, size_t len);
 
 struct tl_sha256; /* a running hash */
 struct tl_sha256 *tl_sha256_new(void);
 void tl_sha256_update(struct tl_sha256 *hash, const void *bytes, size_t len);
 /* Writes the digest and leaves the hash ready for a new message. */
 void tl_sha256_final(struct tl_sha256 *hash, uint8_t digest[static TL_SHA256_LEN]);
-/* The digest so far, without ending the message. */
-void tl_sha256_peek(const struct tl_sha256 *hash, uint8_t digest[static TL_SHA256_LEN]);
 void tl_sha256_free(struct tl_sha256 *hash);
 TL_DEFINE_AUTO_PTR(tl_sha256, tl_sha256_free);
 void tl_sha256_of(const void *bytes, size_t len, uint8_t digest[static TL_SHA256_LEN]);
@@ -48,7 +43,6 @@ TL_MUST_CHECK int tl_key_pem(const struct tl_key *key, struct tl_buf *secret_out
 TL_MUST_CHECK int tl_key_from_public(const uint8_t public[static TL_ED25519_PUBLIC_LEN],
 				     struct tl_key **ret_key, struct tl_err *err);
 void tl_key_public(const struct tl_key *key, uint8_t public[static TL_ED25519_PUBLIC_LEN]);
-bool tl_key_is_pair(const struct tl_key *key);
 /* RFC 7638 thumbprint of the OKP JWK, base64url (43 characters): the key id. */
 #define TL_KEY_ID_LEN 43
 void tl_key_id(const struct tl_key *key, char id[static TL_KEY_ID_LEN + 1]);

@@ -17,15 +17,12 @@ static void sha256_agrees_with_fips_180(void **state TL_UNUSED)
 			    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 }
 
-static void a_running_hash_can_be_peeked_at_and_reused(void **state TL_UNUSED)
+static void a_running_hash_can_be_reused(void **state TL_UNUSED)
 {
 	tl_auto(tl_sha256) struct tl_sha256 *hash = tl_sha256_new();
 	uint8_t running[TL_SHA256_LEN], whole[TL_SHA256_LEN];
 
 	tl_sha256_update(hash, "a", 1);
-	tl_sha256_peek(hash, running);
-	tl_sha256_of("a", 1, whole);
-	assert_memory_equal(running, whole, TL_SHA256_LEN);
 	tl_sha256_update(hash, "bc", 2);
 	tl_sha256_final(hash, running);
 	tl_sha256_of("abc", 3, whole);
@@ -43,8 +40,6 @@ static void random_bytes_differ(void **state TL_UNUSED)
 	tl_random(b, sizeof b);
 	assert_memory_not_equal(a, b, sizeof a);
 	assert_memory_not_equal(a + 568, b + 568, 32);
-	assert_true(tl_secret_equal(a, a, sizeof a));
-	assert_false(tl_secret_equal(a, b, sizeof a));
 	tl_wipe(a, sizeof a);
 	memset(b, 0, sizeof b);
 	assert_memory_equal(a, b, sizeof a);
@@ -134,8 +129,6 @@ static void a_public_key_cannot_sign(void **state TL_UNUSED)
 	assert_int_equal(tl_key_generate(&pair, &err), 0);
 	tl_key_public(pair, public);
 	assert_int_equal(tl_key_from_public(public, &half, &err), 0);
-	assert_true(tl_key_is_pair(pair));
-	assert_false(tl_key_is_pair(half));
 	assert_int_equal(tl_key_sign(half, "x", 1, signature), TL_EINVAL);
 	assert_int_equal(tl_key_pem(half, &pem), TL_EINVAL);
 }
@@ -223,7 +216,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sha256_agrees_with_fips_180),
-		cmocka_unit_test(a_running_hash_can_be_peeked_at_and_reused),
+		cmocka_unit_test(a_running_hash_can_be_reused),
 		cmocka_unit_test(random_bytes_differ),
 		cmocka_unit_test_setup_teardown(ed25519_agrees_with_rfc_8032, scratch_set_up,
 						scratch_tear_down),
