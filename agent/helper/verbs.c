@@ -188,8 +188,8 @@ static int find_process(struct tl_helper *helper, const struct tl_ask *ask,
 static int session_signal(void *app, struct tl_ask *ask, struct tl_err *err)
 {
 	struct session_args args = {.session = NULL};
-	struct tl_session *session;
-	struct tl_process *process;
+	struct tl_session *session = NULL;
+	struct tl_process *process = NULL;
 	int number = 0;
 	int rc = find_process(app, ask, &args, &session, &process, err);
 
@@ -206,8 +206,8 @@ static int session_signal(void *app, struct tl_ask *ask, struct tl_err *err)
 static int session_wait(void *app, struct tl_ask *ask, struct tl_err *err)
 {
 	struct session_args args = {.session = NULL};
-	struct tl_session *session;
-	struct tl_process *process;
+	struct tl_session *session = NULL;
+	struct tl_process *process = NULL;
 	int rc = find_process(app, ask, &args, &session, &process, err);
 
 	return rc == 0 ? tl_session_wait(session, process, ask, err) : rc;
@@ -221,7 +221,7 @@ static const struct tl_json_member end_members[] = {
 static int session_end(void *app, struct tl_ask *ask, struct tl_err *err)
 {
 	struct session_args args = {.reason = NULL};
-	struct tl_session *session;
+	struct tl_session *session = NULL;
 	int rc = tl_json_read(ask->args, end_members, TL_ARRAY_LEN(end_members), &args, err);
 
 	if (rc == 0)
@@ -313,7 +313,7 @@ static int session_list(void *app, struct tl_ask *ask, struct tl_err *err)
 static int session_stop(void *app, struct tl_ask *ask, struct tl_err *err)
 {
 	struct session_args args = {.reason = NULL};
-	struct tl_session *session;
+	struct tl_session *session = NULL;
 	char user[256], reason[300];
 	int rc = tl_json_read(ask->args, end_members, TL_ARRAY_LEN(end_members), &args, err);
 
