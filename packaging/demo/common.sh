@@ -68,7 +68,8 @@ is_running() {
 	pid=$(cat "$demo_dir/pid/$1" 2>/dev/null) && kill -0 "$pid" 2>/dev/null
 }
 
-# True when the process id is still the one of a program that start_program started.
+# True when the process id is still the one of a program that start_program started. One that has ended
+# and that the shell has not noticed yet has no arguments any more.
 is_ours() {
 	grep -qszE 'towline|quickstart' "/proc/$1/cmdline"
 }
@@ -81,7 +82,7 @@ stop_programs() {
 		if is_ours "$pid"; then
 			kill -TERM "$pid" 2>/dev/null || :
 			local deadline=$((SECONDS + 10))
-			while kill -0 "$pid" 2>/dev/null && [ "$SECONDS" -lt "$deadline" ]; do
+			while is_ours "$pid" && [ "$SECONDS" -lt "$deadline" ]; do
 				read -r -t 0.1 <> <(:) || :
 			done
 			kill -KILL "$pid" 2>/dev/null || :
