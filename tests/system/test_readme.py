@@ -49,8 +49,8 @@ def adapt(command, relay, engineer, ticket, session):
     """The README's command with this world's names in the README's places."""
     if command.startswith("ssh "):
         config = engineer.write_ssh_config()
-        command = command.replace("ssh ", f"ssh -F {config} ", 1).replace("relay.example:2222", "relay")
-        command = command.replace("-p 2222", "").replace("@relay.example", "@relay")
+        command = command.replace("ssh ", f"ssh -F {config} ", 1).replace("relay.example:8022", "relay")
+        command = command.replace("-p 8022", "").replace("@relay.example", "@relay")
         return command + " true"
     return command.replace("T-1001", ticket).replace("SESSION", session)
 
