@@ -179,6 +179,8 @@ static void set_transport(struct tl_exchange *exchange, const struct tl_exchange
 	/* Only the pinned CA: the system's bundle would cost memory, and trust. */
 	curl_easy_setopt(easy, CURLOPT_CAINFO, spec->ca_file);
 	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	/* What a proxy says of itself is not the relay's answer. */
+	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	if (spec->proxy && spec->proxy[0])
 		curl_easy_setopt(easy, CURLOPT_PROXY, spec->proxy);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);

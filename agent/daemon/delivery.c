@@ -122,7 +122,11 @@ static void on_ticket(void *arg, const struct tl_reply *reply)
 	} else if (is_final(reply)) {
 		finish(delivery, TL_ITEM_FAILED, &reply->err);
 	} else {
-		note_trouble(delivery, &reply->err);
+		struct tl_err err = reply->err;
+
+		if (!err.code)
+			tl_err_set(&err, TL_EPROTO, "the relay's answer names no ticket");
+		note_trouble(delivery, &err);
 		tl_backoff_ask(&delivery->backoff, reply->retry_after_ms);
 		delivery_step(delivery, DELIVERY_EV_TROUBLE);
 	}

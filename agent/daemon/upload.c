@@ -135,8 +135,12 @@ static void end(struct tl_upload *upload, const struct tl_err *err)
 
 static void wait_for_better(struct tl_upload *upload, const struct tl_reply *reply)
 {
+	struct tl_err err = reply->err;
+
+	if (!err.code)
+		tl_err_set(&err, TL_EPROTO, "the relay's answer to an upload makes no sense");
 	tl_backoff_ask(&upload->backoff, reply->retry_after_ms);
-	upload->spec.on_trouble(upload->spec.arg, &reply->err);
+	upload->spec.on_trouble(upload->spec.arg, &err);
 	upload_enter(upload, UPLOAD_WAITING);
 }
 
