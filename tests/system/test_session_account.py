@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shlex
+import socket
 
 import pytest
 from towline import BIN, until
@@ -46,3 +47,21 @@ def test_its_account_does_not_consent(engineer, host):
     done = engineer.ssh("bastion", host.name, command)
     assert done.returncode != 0
     assert "inside a session" in done.stderr
+
+
+def test_nobody_answers_in_the_helpers_place(place, make_endpoint):
+    os.chmod(place, 0o755)
+    endpoint = make_endpoint()
+    path = endpoint.directory / "helper-run" / "consent.sock"
+    endpoint.directory.chmod(0o755)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as squatter:
+        os.chown(path.parent, int(UID), -1)
+        os.seteuid(int(UID))
+        try:
+            squatter.bind(str(path))
+            squatter.listen()
+        finally:
+            os.seteuid(0)
+        done = endpoint.command("sessions", check=False)
+    assert done.returncode == 77
+    assert f"uid {UID}" in done.stderr
