@@ -41,7 +41,8 @@ struct rig {
 	uv_loop_t loop;
 	uv_async_t wake;
 	uv_poll_t accept;
-	bool listening, stopping;
+	bool listening;
+	_Atomic bool stopping;
 	struct served *incoming, *running; /* incoming: handed over under the lock */
 	char stop_reason[128];
 	char end_reason[256];

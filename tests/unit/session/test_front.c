@@ -28,10 +28,10 @@ static struct {
 	struct tl_ssh_front *front;
 	struct tl_office office;
 	struct tl_key *authority;
-	const char *refusal; /* instead of a call home */
-	bool silent;	     /* neither */
-	bool other_host_key;
-	bool no_recording;
+	const char *_Atomic refusal; /* instead of a call home */
+	_Atomic bool silent;	     /* neither */
+	_Atomic bool other_host_key;
+	_Atomic bool no_recording;
 	char second_key[256]; /* of the same engineer; "" for none */
 	pthread_mutex_t lock;
 	char session[27];
@@ -68,10 +68,16 @@ static int office_engineer(void *worker, const char *key_text, struct tl_enginee
 static int office_keys(void *worker, const char *engineer_id, struct tl_strv *keys,
 		       struct tl_err *err)
 {
+	int rc = 0;
+
 	(void)worker;
 	(void)err;
 	assert_string_equal(engineer_id, "e");
-	return desk.second_key[0] ? tl_strv_push(keys, desk.second_key) : 0;
+	pthread_mutex_lock(&desk.lock);
+	if (desk.second_key[0])
+		rc = tl_strv_push(keys, desk.second_key);
+	pthread_mutex_unlock(&desk.lock);
+	return rc;
 }
 
 static int office_resolve(void *worker, const char *target, struct tl_session_target *ret_target,
@@ -325,8 +331,10 @@ static void jump_takes_another_registered_key_at_the_endpoint(void **state)
 				    "grep -v IdentityFile config >> two; cat second.pub");
 
 	(void)state;
+	pthread_mutex_lock(&desk.lock);
 	snprintf(desk.second_key, sizeof(desk.second_key), "%.*s", (int)strcspn(run.out, "\n"),
 		 run.out);
+	pthread_mutex_unlock(&desk.lock);
 	rig_run_clear(&run);
 	run = rig_sh(desk.rig, NULL, "sed -i s/config/two/ two; ssh -F two web-01 'echo in'");
 	assert_string_equal(run.out, "in\n");
