@@ -49,12 +49,12 @@ def run(*argv, stdin=None, env=None, check=False, timeout=DEADLINE_S):
 class Program:
     """A long-running program with its log in a file."""
 
-    def __init__(self, log, *argv, env=None):
+    def __init__(self, log, *argv, env=None, pass_fds=()):
         self.log = pathlib.Path(log)
         self.out = open(self.log, "ab")
         self.process = subprocess.Popen(
             [str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=self.out, stderr=self.out,
-            env={**os.environ, **(env or {})}, start_new_session=True)
+            env={**os.environ, **(env or {})}, start_new_session=True, pass_fds=pass_fds)
 
     def kill(self):
         """kill -9, as a power cut would."""
@@ -98,8 +98,9 @@ class Relay:
     def command(self, *argv, check=True, stdin=None):
         return run(BIN / "towline-relay", *argv, "--config", self.config, check=check, stdin=stdin)
 
-    def start(self):
-        """Starts `serve`; a second start keeps the ports of the first, so that agents find it again."""
+    def start(self, *wrapper, pass_fds=()):
+        """Starts `serve`; a second start keeps the ports of the first, so that agents find it again. `wrapper` is
+        a command that ends by running its last arguments."""
         run_json = self.directory / "run.json"
         if self.ports:
             text = self.config.read_text()
@@ -107,7 +108,8 @@ class Relay:
             text = text.replace("127.0.0.1:0", f"127.0.0.1:{self.ports['ssh_port']}", 1)
             self.config.write_text(text)
         run_json.unlink(missing_ok=True)
-        self.program = Program(self.log, BIN / "towline-relay", "serve", "--config", self.config)
+        self.program = Program(self.log, *wrapper, BIN / "towline-relay", "serve", "--config", self.config,
+                               pass_fds=pass_fds)
         try:
             until(lambda: self.program.process.poll() is not None or
                   self.get("/v1/health", token=None).ok, "the relay answers")

@@ -106,6 +106,25 @@ static int measure(struct swarm *swarm, const char *pid, uint64_t hold_s, struct
 				    swarm->count - swarm->holding);
 }
 
+/* For the test of a restart: all of them connected, sent away, and back. */
+static int follow_restart(struct swarm *swarm, struct tl_err *err)
+{
+	int64_t limit_ms = tl_clock_mono_ms(tl_clock_system()) + STORM_LIMIT_MS;
+	int r = swarm_start(swarm, err);
+
+	if (r || (r = swarm_until_settled(swarm, limit_ms, err)))
+		return r;
+	printf("%zu agents are connected\n", swarm->holding);
+	fflush(stdout);
+	if ((r = swarm_until_returned(swarm, limit_ms, err)))
+		return r;
+	printf("%zu agents came back, %zu lost\n", swarm->returned, swarm->lost);
+	return swarm->holding == swarm->count
+		       ? 0
+		       : tl_err_set(err, TL_EUNREACH, "%zu agents have no stream",
+				    swarm->count - swarm->holding);
+}
+
 static int need(const struct tl_cli *cli, const char *option, const char **ret_value,
 		struct tl_err *err)
 {
@@ -128,7 +147,8 @@ static int run(const struct tl_cli *cli, struct tl_err *err)
 	    (r = swarm_new(count, (unsigned)port, ca, relay_id, &swarm, err)) ||
 	    (r = swarm_enrol(swarm, store, err)))
 		return r;
-	return measure(swarm, pid, hold_s, err);
+	return tl_cli_has(cli, "restart") ? follow_restart(swarm, err)
+					  : measure(swarm, pid, hold_s, err);
 }
 
 static const struct tl_cli_option options[] = {
@@ -138,6 +158,8 @@ static const struct tl_cli_option options[] = {
 	{0, "pid", "PID", "The relay's process."},
 	{0, "port", "PORT", "The relay's HTTPS port on the loopback interface."},
 	{0, "relay-id", "ID", "The relay's identifier."},
+	{0, "restart", NULL,
+	 "Measure nothing: wait until the relay has sent all away and has them back."},
 	{0, "store", "URL", "The relay's store: the agents are registered there."},
 	{0, NULL, NULL, NULL},
 };

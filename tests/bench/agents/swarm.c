@@ -15,6 +15,7 @@
 #define EVENTS 256
 #define STEP_MS 100
 #define RETRY_MS 1000L
+#define RETRY_HINT_MS 2000 /* what the relay's retry event says */
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
@@ -141,6 +142,11 @@ static void fail(struct swarm *swarm, struct agent *agent, const char *why)
 	if (swarm->first_failure[0] == '\0')
 		snprintf(swarm->first_failure, sizeof(swarm->first_failure), "%s: %s",
 			 phases[agent->phase], why);
+	if (agent->phase == HOLDING && agent->sent_away) {
+		swarm->holding--;
+		wait_until_retry(agent, 0, RETRY_HINT_MS);
+		return;
+	}
 	if (agent->phase == HOLDING) {
 		swarm->holding--;
 		swarm->lost++;
@@ -211,14 +217,18 @@ static void on_token_bytes(struct swarm *swarm, struct agent *agent)
 
 static void on_bytes(struct swarm *swarm, struct agent *agent, const char *bytes, size_t len)
 {
-	if (agent->phase == HOLDING)
+	if (agent->phase == HOLDING) {
+		agent->sent_away |= memmem(bytes, len, "event: retry", 12) != NULL;
 		return;
+	}
 	tl_buf_append(&agent->in, bytes, len);
 	if (agent->phase == ASKING_TOKEN) {
 		on_token_bytes(swarm, agent);
 	} else if (strstr(tl_buf_str(&agent->in), "event: hello")) {
 		agent->phase = HOLDING;
 		swarm->holding++;
+		swarm->returned += agent->sent_away;
+		agent->sent_away = false;
 		tl_buf_clear(&agent->in);
 		tl_buf_clear(&agent->out);
 	} else if (whole_body(agent)) {
@@ -361,14 +371,30 @@ static int serve(struct swarm *swarm, int64_t timeout_ms, struct tl_err *err)
 	return resume_waiting(swarm, err);
 }
 
-static int serve_until(struct swarm *swarm, int64_t deadline_ms, bool settled_is_enough,
-		       struct tl_err *err)
+static bool never(const struct swarm *swarm)
+{
+	(void)swarm;
+	return false;
+}
+
+static bool settled(const struct swarm *swarm)
+{
+	return swarm->holding + swarm->lost == swarm->count;
+}
+
+static bool all_returned(const struct swarm *swarm)
+{
+	return settled(swarm) && swarm->returned + swarm->lost >= swarm->count;
+}
+
+static int serve_until(struct swarm *swarm, int64_t deadline_ms,
+		       bool (*is_enough)(const struct swarm *swarm), struct tl_err *err)
 {
 	int64_t left;
 	int r = 0;
 
 	while (r == 0 && (left = deadline_ms - tl_clock_mono_ms(tl_clock_system())) > 0) {
-		if (settled_is_enough && swarm->holding + swarm->lost == swarm->count)
+		if (is_enough(swarm))
 			break;
 		r = serve(swarm, left, err);
 	}
@@ -377,10 +403,15 @@ static int serve_until(struct swarm *swarm, int64_t deadline_ms, bool settled_is
 
 int swarm_until_settled(struct swarm *swarm, int64_t deadline_ms, struct tl_err *err)
 {
-	return serve_until(swarm, deadline_ms, true, err);
+	return serve_until(swarm, deadline_ms, settled, err);
+}
+
+int swarm_until_returned(struct swarm *swarm, int64_t deadline_ms, struct tl_err *err)
+{
+	return serve_until(swarm, deadline_ms, all_returned, err);
 }
 
 int swarm_hold(struct swarm *swarm, int64_t deadline_ms, struct tl_err *err)
 {
-	return serve_until(swarm, deadline_ms, false, err);
+	return serve_until(swarm, deadline_ms, never, err);
 }

@@ -1,11 +1,12 @@
 /* Thousands of simulated agents on one epoll: each connects over TLS, gets its access token with a
  * signed assertion and opens the push stream (docs/protocol.md), all at once, and then holds it. They
  * come again as agents do: after what a 503 asks for, or after a failure with full jitter, 1 s doubling
- * to 60 s. One whose stream ends while it is held is lost. */
+ * to 60 s. One whose stream ends while it is held is lost, unless the relay said that it should come again. */
 #ifndef TOWLINE_BENCH_SWARM_H
 #define TOWLINE_BENCH_SWARM_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <towline/buf.h>
@@ -24,6 +25,7 @@ struct agent {
 	enum agent_phase phase;
 	struct tl_buf out, in;
 	unsigned failures;
+	bool sent_away;	  /* the relay's retry event has come: it stops */
 	int64_t retry_ms; /* while waiting: when to connect again (CLOCK_BOOTTIME) */
 };
 
@@ -31,6 +33,7 @@ struct swarm {
 	struct agent *agents;
 	size_t count, holding, lost;
 	size_t postponed; /* times that the relay asked an agent to come later */
+	size_t returned;  /* streams opened anew after the relay had sent the agent away */
 	size_t failed;	  /* times that a connection failed and was tried again */
 	struct sockaddr_in address;
 	const char *relay_id;
@@ -50,6 +53,9 @@ TL_MUST_CHECK int swarm_enrol(struct swarm *swarm, const char *store_url, struct
 TL_MUST_CHECK int swarm_start(struct swarm *swarm, struct tl_err *err);
 /* Serves events until every agent holds its stream or is lost, at most until `deadline_ms`. */
 TL_MUST_CHECK int swarm_until_settled(struct swarm *swarm, int64_t deadline_ms, struct tl_err *err);
+/* Serves events until every agent was sent away by a relay that stops, and is back. */
+TL_MUST_CHECK int swarm_until_returned(struct swarm *swarm, int64_t deadline_ms,
+				       struct tl_err *err);
 /* Serves events until `deadline_ms` (CLOCK_BOOTTIME). */
 TL_MUST_CHECK int swarm_hold(struct swarm *swarm, int64_t deadline_ms, struct tl_err *err);
 
