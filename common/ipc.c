@@ -89,21 +89,30 @@ int tl_ipc_listen(const char *path, mode_t mode, int *ret_fd, struct tl_err *err
 	return 0;
 }
 
+int tl_ipc_peer_of(int fd, struct tl_ipc_peer *ret_peer, struct tl_err *err)
+{
+	struct ucred credentials;
+	socklen_t len = sizeof credentials;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) < 0)
+		return tl_err_sys(err, TL_EIO, errno, "cannot tell who is at the other end");
+	*ret_peer = (struct tl_ipc_peer){credentials.pid, credentials.uid, credentials.gid};
+	return 0;
+}
+
 int tl_ipc_accept(int listen_fd, int *ret_fd, struct tl_ipc_peer *ret_peer, struct tl_err *err)
 {
 	tl_fd int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	struct ucred credentials;
-	socklen_t len = sizeof credentials;
+	int rc;
 
 	if (fd < 0 && (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED))
 		return tl_err_set(err, TL_EBUSY, "no connection waits");
 	if (fd < 0)
 		return tl_err_sys(err, TL_EIO, errno, "cannot accept a connection");
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &len) < 0)
-		return tl_err_sys(err, TL_EIO, errno, "cannot tell who connected");
-	*ret_peer = (struct tl_ipc_peer){credentials.pid, credentials.uid, credentials.gid};
-	*ret_fd = tl_steal_fd(&fd);
-	return 0;
+	rc = tl_ipc_peer_of(fd, ret_peer, err);
+	if (rc == 0)
+		*ret_fd = tl_steal_fd(&fd);
+	return rc;
 }
 
 static const char *server_of(const char *path)

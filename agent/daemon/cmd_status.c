@@ -44,6 +44,16 @@ static const char *text_of(const json_t *object, const char *name)
 	return json_string_value(json_object_get(object, name));
 }
 
+static const char *helper_state(const json_t *status)
+{
+	if (!json_is_true(json_object_get(status, "helper")))
+		return "does not answer";
+	if (!json_is_true(json_object_get(status, "split")))
+		return "yes, but under the agent's account: it protects from engineers, not from "
+		       "the agent";
+	return "yes, under an account of its own";
+}
+
 int tl_cmd_status(const struct tl_cli *cli, struct tl_err *err)
 {
 	tl_json *status = NULL;
@@ -67,8 +77,7 @@ int tl_cmd_status(const struct tl_cli *cli, struct tl_err *err)
 	print_line("connected", json_is_true(json_object_get(status, "connected"))
 					? "yes"
 					: text_of(status, "trouble"));
-	print_line("helper",
-		   json_is_true(json_object_get(status, "helper")) ? "yes" : "does not answer");
+	print_line("helper", helper_state(status));
 	printf("%-12s%lld requests wait, %s\n", "queue",
 	       (long long)json_integer_value(json_object_get(queue, "items")), size);
 	printf("%-12s%zu\n", "sessions", json_array_size(json_object_get(status, "sessions")));

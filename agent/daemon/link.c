@@ -17,6 +17,7 @@ struct pending {
 struct tl_link {
 	struct tl_link_options options;
 	struct tl_channel *channel; /* NULL while there is no helper */
+	struct tl_ipc_peer helper;  /* who answered last */
 	uv_timer_t retry;
 	json_int_t last_id;
 	struct pending calls[TL_LINK_CALLS_MAX];
@@ -120,6 +121,7 @@ static void connect_now(struct tl_link *link)
 
 	/* Connecting to a local socket never waits for longer than its backlog is full. */
 	if (tl_ipc_connect(link->options.path, &fd, NULL) != 0 ||
+	    tl_ipc_peer_of(fd, &link->helper, NULL) != 0 ||
 	    tl_channel_new(link->options.loop, fd, &channel_events, link, &link->channel, NULL) !=
 		    0) {
 		uv_timer_start(&link->retry, on_retry, RETRY_MS, RETRY_MS);
@@ -195,6 +197,11 @@ void tl_link_cancel(struct tl_link *link, const void *arg)
 bool tl_link_is_up(const struct tl_link *link)
 {
 	return link->channel != NULL;
+}
+
+bool tl_link_is_split(const struct tl_link *link)
+{
+	return link->channel && link->helper.uid != geteuid();
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -31,6 +31,9 @@ void tl_link_call(struct tl_link *link, const char *verb, json_t *args, const in
 /* Forgets the calls made with `arg`. */
 void tl_link_cancel(struct tl_link *link, const void *arg);
 bool tl_link_is_up(const struct tl_link *link);
+/* True when the helper runs under another account than the agent: only then does it keep the agent,
+ * should that be compromised, from what policy and consent forbid. */
+bool tl_link_is_split(const struct tl_link *link);
 /* Calls under way are forgotten. */
 void tl_link_close(struct tl_link *link);
 

@@ -20,13 +20,14 @@ static int status(void *app, struct tl_ask *ask, struct tl_err *err)
 {
 	const struct tl_agent *agent = app;
 	bool open = tl_stream_is_open(agent->stream);
-	json_t *result = json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:o, s:I, s:o}", "agent_version",
-				   TOWLINE_VERSION, "relay", agent->identity.url, "host_id",
-				   agent->identity.host_id, "name", agent->identity.name,
-				   "connected", (int)open, "helper",
-				   (int)tl_link_is_up(agent->link), "queue", queue_json(agent),
-				   "clock_offset_ms", (json_int_t)tl_relay_offset_ms(agent->relay),
-				   "sessions", tl_agent_sessions_json(agent));
+	json_t *result =
+		json_pack("{s:s, s:s, s:s, s:s, s:b, s:b, s:b, s:o, s:I, s:o}", "agent_version",
+			  TOWLINE_VERSION, "relay", agent->identity.url, "host_id",
+			  agent->identity.host_id, "name", agent->identity.name, "connected",
+			  (int)open, "helper", (int)tl_link_is_up(agent->link), "split",
+			  (int)tl_link_is_split(agent->link), "queue", queue_json(agent),
+			  "clock_offset_ms", (json_int_t)tl_relay_offset_ms(agent->relay),
+			  "sessions", tl_agent_sessions_json(agent));
 
 	(void)err;
 	if (result && !open)

@@ -39,6 +39,8 @@ TL_MUST_CHECK int tl_ipc_listen(const char *path, mode_t mode, int *ret_fd, stru
 /* The connection is non-blocking and close-on-exec. TL_EBUSY when none waits. */
 TL_MUST_CHECK int tl_ipc_accept(int listen_fd, int *ret_fd, struct tl_ipc_peer *ret_peer,
 				struct tl_err *err);
+/* Who made the other end of a connected socket, by the kernel's word. */
+TL_MUST_CHECK int tl_ipc_peer_of(int fd, struct tl_ipc_peer *ret_peer, struct tl_err *err);
 /* Blocking socket; TL_EUNREACH names the program to start when nobody listens. */
 TL_MUST_CHECK int tl_ipc_connect(const char *path, int *ret_fd, struct tl_err *err);
 

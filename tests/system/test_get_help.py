@@ -91,6 +91,11 @@ def test_the_request_survives_a_killed_agent(relay, engineer, endpoint):
     assert len(relay.items("/v1/tickets?state=all")) == 1
 
 
+def test_the_status_says_that_one_account_is_no_split(endpoint):
+    assert endpoint.status()["split"] is False
+    assert "under the agent's account" in endpoint.command("status").stdout
+
+
 def test_the_timeline_tells_of_ticket_and_bundle(relay, engineer, endpoint):
     ticket = file_help(relay, endpoint)
     kinds = [entry["kind"] for entry in relay.items(f"/v1/tickets/{ticket['number']}/timeline")]
