@@ -1,9 +1,9 @@
 #include "core/exchange.h"
 
 #include <stdio.h>
-#include <sys/socket.h>
 #include <towline/clock.h>
 #include <towline/crypto.h>
+#include <towline/https.h>
 #include <towline/str.h>
 
 #define CONNECT_TIMEOUT_MS 30000L
@@ -158,33 +158,21 @@ static void set_body(struct tl_exchange *exchange, const struct tl_exchange_spec
 		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, spec->method);
 }
 
-/* libcurl's own way leaves out close-on-exec (curl_easy_setopt(3), CURLOPT_OPENSOCKETFUNCTION). */
-static curl_socket_t open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
-{
-	(void)arg;
-	(void)purpose;
-	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
-static void set_transport(struct tl_exchange *exchange, const struct tl_exchange_spec *spec)
+static int set_transport(struct tl_exchange *exchange, const struct tl_exchange_spec *spec,
+			 struct tl_err *err)
 {
 	CURL *easy = exchange->easy;
+	int rc = tl_https_prepare(easy, spec->ca_file, spec->proxy, err);
 
+	if (rc != 0)
+		return rc;
+	if (!spec->ca_file) {
+		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
+		curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	}
 	curl_easy_setopt(easy, CURLOPT_URL, spec->url);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "https");
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, spec->ca_file ? 1L : 0L);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, spec->ca_file ? 2L : 0L);
-	/* Only the pinned CA: the system's bundle would cost memory, and trust. */
-	curl_easy_setopt(easy, CURLOPT_CAINFO, spec->ca_file);
-	curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-	/* What a proxy says of itself is not the relay's answer. */
-	curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	if (spec->proxy && spec->proxy[0])
-		curl_easy_setopt(easy, CURLOPT_PROXY, spec->proxy);
-	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "towline-agent/" TOWLINE_VERSION);
@@ -193,12 +181,14 @@ static void set_transport(struct tl_exchange *exchange, const struct tl_exchange
 		curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
 		curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, STALL_S);
 	}
+	return 0;
 }
 
 int tl_exchange_new(const struct tl_exchange_spec *spec, struct tl_exchange **ret_exchange,
 		    struct tl_err *err)
 {
 	tl_auto(tl_exchange) struct tl_exchange *exchange = calloc(1, sizeof(*exchange));
+	int rc;
 
 	if (!exchange)
 		return tl_err_set(err, TL_ENOMEM, "out of memory");
@@ -207,9 +197,9 @@ int tl_exchange_new(const struct tl_exchange_spec *spec, struct tl_exchange **re
 	exchange->on_data = spec->on_data;
 	exchange->data_arg = spec->data_arg;
 	tl_buf_init(&exchange->answer, TL_EXCHANGE_BODY_MAX);
-	if (!exchange->easy)
-		return tl_err_set(err, TL_ENOMEM, "out of memory");
-	set_transport(exchange, spec);
+	rc = set_transport(exchange, spec, err);
+	if (rc != 0)
+		return rc;
 	set_body(exchange, spec);
 	if (set_headers(exchange, spec) != 0)
 		return tl_err_set(err, TL_ENOMEM, "out of memory");

@@ -7,29 +7,26 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <towline/clock.h>
+#include <towline/https.h>
 #include <towline/jwt.h>
 #include <towline/str.h>
 
 #define RESPONSE_MAX (16 * 1024)
 #define DEAD_PEER_MS 60000 /* unacknowledged bytes: the link is dead (RFC 5482) */
 
-static int setup(CURL *curl, const struct tl_session_request *request)
+static int setup(CURL *curl, const struct tl_session_request *request, struct tl_err *err)
 {
 	CURLcode rc = CURLE_OK;
+	int prepared = tl_https_prepare(curl, request->ca_file, request->proxy, err);
 
+	if (prepared != 0)
+		return prepared;
 	rc |= curl_easy_setopt(curl, CURLOPT_URL, request->relay_url);
-	rc |= curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
 	rc |= curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
-	rc |= curl_easy_setopt(curl, CURLOPT_CAINFO, request->ca_file);
-	rc |= curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
-	rc |= curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	rc |= curl_easy_setopt(curl, CURLOPT_SSL_ENABLE_ALPN, 0L);
 	rc |= curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)TL_DIAL_TIMEOUT_MS);
-	rc |= curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	rc |= curl_easy_setopt(curl, CURLOPT_TCP_NODELAY, 1L);
-	if (request->proxy)
-		rc |= curl_easy_setopt(curl, CURLOPT_PROXY, request->proxy);
-	return rc == CURLE_OK ? 0 : TL_EINTERNAL;
+	return rc == CURLE_OK ? 0 : tl_err_set(err, TL_ENOMEM, "out of memory for the call");
 }
 
 /* Waits for the socket; TL_ETIMEOUT at the deadline. */
@@ -150,10 +147,10 @@ int tl_dial(const struct tl_session_request *request, CURL **ret_curl, struct tl
 	if (!tl_str_starts(request->relay_url, "https://"))
 		return tl_err_set(err, TL_EINVAL, "the relay's URL must begin with https://");
 	curl = curl_easy_init();
-	rc = curl ? setup(curl, request) : TL_ENOMEM;
+	rc = setup(curl, request, err);
 	if (rc != 0) {
 		curl_easy_cleanup(curl);
-		return tl_err_set(err, rc, "libcurl cannot be set up for the call");
+		return rc;
 	}
 	code = curl_easy_perform(curl);
 	if (code != CURLE_OK)

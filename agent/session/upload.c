@@ -1,6 +1,5 @@
 #include "session/upload.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -9,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <towline/https.h>
 #include <towline/jwt.h>
 #include <towline/str.h>
 
@@ -99,31 +99,27 @@ static void add_token(struct tl_recording_upload *upload, struct call *call)
 	pthread_mutex_unlock(&upload->lock);
 }
 
-static void set_options(struct tl_recording_upload *upload, struct call *call)
+static int set_options(struct tl_recording_upload *upload, struct call *call)
 {
 	CURL *curl = upload->curl;
+	int rc;
 
 	curl_easy_reset(curl);
+	rc = tl_https_prepare(curl, upload->ca_file, upload->proxy, NULL);
 	curl_easy_setopt(curl, CURLOPT_URL, call->url);
-	curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
-	curl_easy_setopt(curl, CURLOPT_CAINFO, upload->ca_file);
-	curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
-	curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(curl, CURLOPT_TIMEOUT, CALL_TIMEOUT_S);
 	curl_easy_setopt(curl, CURLOPT_HTTPHEADER, call->headers);
 	curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(curl, CURLOPT_HEADERDATA, call);
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-	if (upload->proxy)
-		curl_easy_setopt(curl, CURLOPT_PROXY, upload->proxy);
 	if (strcmp(call->method, "HEAD") == 0) {
 		curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
-		return;
+		return rc;
 	}
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDS, call->body ? call->body : "");
 	curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_len);
 	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
+	return rc;
 }
 
 /* The status, or 0 when there was no answer. */
@@ -132,8 +128,7 @@ static long perform(struct tl_recording_upload *upload, struct call *call)
 	add_token(upload, call);
 	add_header(call, "Tus-Resumable: 1.0.0");
 	add_header(call, "Expect:");
-	set_options(upload, call);
-	if (curl_easy_perform(upload->curl) == CURLE_OK)
+	if (set_options(upload, call) == 0 && curl_easy_perform(upload->curl) == CURLE_OK)
 		curl_easy_getinfo(upload->curl, CURLINFO_RESPONSE_CODE, &call->status);
 	curl_slist_free_all(call->headers);
 	return call->status;

@@ -1,11 +1,11 @@
 #include "cli/api.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <towline/crypto.h>
 #include <towline/fs.h>
+#include <towline/https.h>
 
 #define TOKEN_MAX 512
 #define PAGES_MAX 1000
@@ -132,22 +132,20 @@ static int set_up(struct tl_api *api, struct tl_err *err)
 	tl_auto(tl_buf) struct tl_buf header = TL_BUF_SECRET_INIT(TOKEN_MAX + 64);
 	int rc = read_token(api->profile.token_file, &token, err);
 
+	if (rc == 0)
+		rc = tl_https_prepare(api->curl, api->profile.ca[0] ? api->profile.ca : NULL, NULL,
+				      err);
 	if (rc)
 		return rc;
 	tl_buf_printf(&header, "Authorization: Bearer %s", tl_buf_str(&token));
 	api->headers = curl_slist_append(NULL, tl_buf_str(&header));
 	api->headers = curl_slist_append(api->headers, "Content-Type: application/json");
 	curl_easy_setopt(api->curl, CURLOPT_HTTPHEADER, api->headers);
-	curl_easy_setopt(api->curl, CURLOPT_PROTOCOLS_STR, "https");
-	curl_easy_setopt(api->curl, CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(api->curl, CURLOPT_CONNECTTIMEOUT, 15L);
 	curl_easy_setopt(api->curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(api->curl, CURLOPT_LOW_SPEED_TIME, 60L);
-	curl_easy_setopt(api->curl, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(api->curl, CURLOPT_ERRORBUFFER, api->failure);
 	curl_easy_setopt(api->curl, CURLOPT_USERAGENT, "towline/" TOWLINE_VERSION);
-	if (api->profile.ca[0])
-		curl_easy_setopt(api->curl, CURLOPT_CAINFO, api->profile.ca);
 	return 0;
 }
 
