@@ -50,22 +50,37 @@ static unsigned count_sessions(const struct tl_agent *agent)
 	return count;
 }
 
+/* Who asked for one too many hears why, instead of waiting until the grant expires. */
+static void refuse(struct tl_agent_session *session)
+{
+	tl_log_warning("too many sessions at once: one is refused", TL_S("session", session->id));
+	snprintf(session->reason, sizeof(session->reason), "%d sessions are open there already",
+		 TL_AGENT_SESSIONS_MAX);
+	session->decision = json_pack("{s:s}", "decision", "policy");
+	tl_agent_session_step(session, TL_SESSION_EV_REFUSED);
+}
+
 void tl_agent_session_granted(struct tl_agent *agent, const char *id, const char *grant)
 {
+	unsigned count = count_sessions(agent);
 	struct tl_agent_session *session;
 
 	if (agent->stopping || tl_agent_session_find(agent, id) || is_done(agent, id))
 		return;
-	session = count_sessions(agent) < TL_AGENT_SESSIONS_MAX
+	session = count < TL_AGENT_SESSIONS_MAX + TL_AGENT_REFUSALS_MAX
 			  ? tl_agent_session_new(agent, id, grant)
 			  : NULL;
 	if (!session) {
 		tl_log_error("too many sessions at once: a grant is ignored", TL_S("session", id));
 		return;
 	}
-	tl_log_info("session asked for", TL_S("session", id));
 	session->next = agent->sessions;
 	agent->sessions = session;
+	if (count >= TL_AGENT_SESSIONS_MAX) {
+		refuse(session);
+		return;
+	}
+	tl_log_info("session asked for", TL_S("session", id));
 	tl_agent_session_step(session, TL_SESSION_EV_GRANTED);
 }
 

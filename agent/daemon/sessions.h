@@ -6,6 +6,7 @@
 #include "daemon/agent.h"
 
 #define TL_AGENT_SESSIONS_MAX 8
+#define TL_AGENT_REFUSALS_MAX 8 /* beyond those: being told that there are too many */
 
 /* A grant came. One for a session that is known already is ignored. */
 void tl_agent_session_granted(struct tl_agent *agent, const char *session, const char *grant);

@@ -278,6 +278,23 @@ static void a_refused_report_is_not_repeated(void **state TL_UNUSED)
 	assert_int_equal(fake.calls, 1);
 }
 
+static void one_session_too_many_is_refused_in_words(void **state TL_UNUSED)
+{
+	char id[] = ID;
+
+	for (char i = 0; i < TL_AGENT_SESSIONS_MAX; i++) {
+		id[0] = (char)('0' + i);
+		tl_agent_session_granted(agent, id, "a.grant");
+	}
+	assert_int_equal(fake.calls, 0);
+	id[0] = '9';
+	tl_agent_session_granted(agent, id, "a.grant");
+	assert_string_equal(fake.body, "{\"decision\":\"policy\",\"reason\":\"8 sessions are open "
+				       "there already\"}");
+	posted();
+	assert_null(tl_agent_session_find(agent, id));
+}
+
 int main(void)
 {
 #define SESSION_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -296,6 +313,7 @@ int main(void)
 		SESSION_TEST(a_child_that_does_not_start_is_told),
 		SESSION_TEST(an_unanswered_report_is_repeated_and_then_given_up),
 		SESSION_TEST(a_refused_report_is_not_repeated),
+		SESSION_TEST(one_session_too_many_is_refused_in_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
