@@ -53,8 +53,8 @@ static void record_open(struct tl_process *process)
 		check_record(process,
 			     tl_record_open(process->config.record, channel->number,
 					    tl_ssh_program_name(channel->program), channel->command,
-					    channel->has_pty ? channel->columns : 0,
-					    channel->has_pty ? channel->rows : 0, &err),
+					    tl_ssh_recorded_columns(channel),
+					    tl_ssh_recorded_rows(channel), &err),
 			     &err);
 }
 
@@ -447,7 +447,8 @@ void tl_process_resize(struct tl_process *process)
 	if (process->config.record)
 		check_record(process,
 			     tl_record_resize(process->config.record, channel->number,
-					      channel->columns, channel->rows, &err),
+					      tl_ssh_recorded_columns(channel),
+					      tl_ssh_recorded_rows(channel), &err),
 			     &err);
 }
 

@@ -98,10 +98,12 @@ bool tl_ssh_request_open(struct tl_ssh_server *server, ssh_message message)
 
 /* ---- requests in a channel -------------------------------------------------------------------- */
 
+/* Zero: the client does not know (RFC 4254 §6.2 has it ignored). A terminal of one column, made of it,
+ * would hide the shell's prompt. */
 static unsigned bounded(int value)
 {
 	if (value < 1)
-		return 1;
+		return 0;
 	return value > COLUMNS_MAX ? COLUMNS_MAX : (unsigned)value;
 }
 
@@ -121,10 +123,13 @@ static bool take_pty(struct tl_ssh_server_channel *channel, ssh_message message)
 
 static bool take_resize(struct tl_ssh_server_channel *channel, ssh_message message)
 {
+	unsigned columns = bounded(ssh_message_channel_request_pty_width(message));
+	unsigned rows = bounded(ssh_message_channel_request_pty_height(message));
+
 	if (!channel->has_pty)
 		return false;
-	channel->columns = bounded(ssh_message_channel_request_pty_width(message));
-	channel->rows = bounded(ssh_message_channel_request_pty_height(message));
+	channel->columns = columns ? columns : channel->columns;
+	channel->rows = rows ? rows : channel->rows;
 	channel->resized = true;
 	return true;
 }

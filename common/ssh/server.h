@@ -29,8 +29,8 @@ struct tl_ssh_server_channel {
 	bool forward; /* direct-tcpip */
 	bool has_pty;
 	char term[64];
-	unsigned columns, rows;
-	json_t *env; /* object: the allowed ones of what the client sent */
+	unsigned columns, rows; /* of the pty; 0: the client does not know */
+	json_t *env;		/* object: the allowed ones of what the client sent */
 	enum tl_ssh_program program;
 	char *command;	   /* of exec; name of a subsystem */
 	ssh_message start; /* the request for the program, until it is answered */
@@ -39,6 +39,21 @@ struct tl_ssh_server_channel {
 	bool resized;
 	void *data; /* the owner's */
 };
+
+/* A recording has a size for every terminal (asciicast wants one), and none without. */
+static inline unsigned tl_ssh_recorded_columns(const struct tl_ssh_server_channel *channel)
+{
+	if (!channel->has_pty)
+		return 0;
+	return channel->columns ? channel->columns : 80;
+}
+
+static inline unsigned tl_ssh_recorded_rows(const struct tl_ssh_server_channel *channel)
+{
+	if (!channel->has_pty)
+		return 0;
+	return channel->rows ? channel->rows : 24;
+}
 
 struct tl_ssh_server_handlers {
 	/* Is this public key (base64 of its blob) welcome? Answer with tl_ssh_server_verdict. */

@@ -205,8 +205,9 @@ void tl_bastion_resize(struct tl_bastion *bastion, struct tl_ssh_server_channel 
 	if (!channel->data)
 		return;
 	tl_proxy_resize(channel->data);
-	if (bastion->record && tl_record_resize(bastion->record, channel->number, channel->columns,
-						channel->rows, &err) != 0)
+	if (bastion->record &&
+	    tl_record_resize(bastion->record, channel->number, tl_ssh_recorded_columns(channel),
+			     tl_ssh_recorded_rows(channel), &err) != 0)
 		on_record_failed(bastion, &err);
 }
 

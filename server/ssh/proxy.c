@@ -143,8 +143,8 @@ static int record_begin(struct tl_proxy *proxy, struct tl_err *err)
 		return 0;
 	proxy->recorded = true;
 	return tl_record_open(proxy->record, channel->number, tl_ssh_program_name(channel->program),
-			      channel->command, channel->has_pty ? channel->columns : 0,
-			      channel->has_pty ? channel->rows : 0, err);
+			      channel->command, tl_ssh_recorded_columns(channel),
+			      tl_ssh_recorded_rows(channel), err);
 }
 
 int tl_proxy_record_end(struct tl_proxy *proxy, struct tl_err *err)

@@ -290,6 +290,18 @@ static void bastion_gives_a_terminal(void **state)
 	rig_run_clear(&run);
 }
 
+static void a_terminal_of_unknown_size_has_no_size_and_is_recorded(void **state)
+{
+	struct rig_run run = rig_sh(desk.rig, NULL, BASTION "-tt 'stty size' </dev/null",
+				    tl_ssh_front_port(desk.front));
+
+	(void)state;
+	assert_text(run.out, "0 0");
+	rig_run_clear(&run);
+	wait_ended();
+	assert_recording(desk.authority, "\"columns\":80,\"rows\":24");
+}
+
 static void bastion_carries_bytes_intact_both_ways(void **state)
 {
 	struct rig_run run =
@@ -480,6 +492,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		T(bastion_runs_a_command_and_records_it),
 		T(bastion_gives_a_terminal),
+		T(a_terminal_of_unknown_size_has_no_size_and_is_recorded),
 		T(bastion_carries_bytes_intact_both_ways),
 		T(jump_runs_a_command_that_the_endpoint_records),
 		T(jump_takes_another_registered_key_at_the_endpoint),
