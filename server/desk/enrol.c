@@ -148,7 +148,9 @@ static int choose_name(struct tl_change *change, struct enrolment *e, struct tl_
 
 	snprintf(e->host_name, sizeof e->host_name, "%s", e->name);
 	for (i = 2; i <= NAME_TRIES; i++) {
-		r = exists(change->store, "SELECT 1 FROM host WHERE name = $1", e->host_name, err);
+		r = exists(change->store,
+			   "SELECT 1 FROM host WHERE lower(name) = lower(CAST($1 AS TEXT))",
+			   e->host_name, err);
 		if (r <= 0)
 			return r;
 		snprintf(e->host_name, sizeof e->host_name, "%.200s-%d", e->name, i);

@@ -75,7 +75,9 @@ static int explain_missing(struct tl_store *store, const char *target, struct tl
 		return tl_err_set(err, TL_EDENIED,
 				  "there is no open ticket %s with a host; file one or reopen it",
 				  target);
-	r = tl_store_row(store, "SELECT 1 FROM host WHERE name = $1 OR id = $1",
+	r = tl_store_row(store,
+			 "SELECT 1 FROM host WHERE lower(name) = lower(CAST($1 AS TEXT)) OR id = "
+			 "lower(CAST($1 AS TEXT))",
 			 TL_ARGS(TL_ARG_TEXT(target)), &row, err);
 	if (r == TL_ENOENT)
 		return tl_err_set(err, r, "there is no host or ticket \"%s\"", target);
@@ -93,7 +95,8 @@ int tl_session_resolve(struct tl_store *store, const char *target,
 			     looks_like_ticket(target) ? TARGET_SQL
 				     "WHERE t.number = upper(CAST($1 AS TEXT)) AND " IS_OPEN
 						       : TARGET_SQL
-				     "WHERE (h.name = $1 OR h.id = $1) AND " IS_OPEN
+				     "WHERE (lower(h.name) = lower(CAST($1 AS TEXT)) OR h.id = "
+				     "lower(CAST($1 AS TEXT))) AND " IS_OPEN
 				     " ORDER BY t.id DESC LIMIT 1",
 			     TL_ARGS(TL_ARG_TEXT(target)), &row, err);
 

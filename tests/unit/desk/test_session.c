@@ -145,6 +145,7 @@ static void a_target_is_a_name_an_id_or_a_ticket(void **state)
 	rig_ticket(rig, &host, ticket);
 	ticket[0] = 't'; /* any case */
 	assert_int_equal(tl_session_resolve(rig->store, "web", &target, &err), 0);
+	assert_int_equal(tl_session_resolve(rig->store, "WEB", &target, &err), 0);
 	assert_int_equal(tl_session_resolve(rig->store, host.id, &target, &err), 0);
 	assert_int_equal(tl_session_resolve(rig->store, ticket, &target, &err), 0);
 	assert_string_equal(target.host, host.id);
