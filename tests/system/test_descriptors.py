@@ -1,5 +1,6 @@
 """What a process opened stays its own: nothing that it starts sees a connection or a file by accident."""
 
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -14,9 +15,10 @@ def descriptors(pid):
     """{number: (what it leads to, whether it ends at exec)} of a process."""
     found = {}
     for link in pathlib.Path(f"/proc/{pid}/fd").iterdir():
-        info = pathlib.Path(f"/proc/{pid}/fdinfo/{link.name}").read_text()
-        flags = int(info.split("flags:")[1].split()[0], 8)
-        found[int(link.name)] = (os.readlink(link), bool(flags & CLOSE_ON_EXEC))
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            info = pathlib.Path(f"/proc/{pid}/fdinfo/{link.name}").read_text()
+            flags = int(info.split("flags:")[1].split()[0], 8)
+            found[int(link.name)] = (os.readlink(link), bool(flags & CLOSE_ON_EXEC))
     return found
 
 
