@@ -47,11 +47,11 @@ def test_helper_killed_before_help_is_asked_for(relay, engineer, endpoint):
     until(lambda: numbers(relay), "the ticket is filed")
 
 
-@pytest.fixture
-def running(relay, engineer, endpoint):
+@pytest.fixture(params=["bastion", "end-to-end"])
+def running(relay, engineer, endpoint, request):
     endpoint.get_help("a session")
     until(lambda: numbers(relay), "a ticket is on the desk")
-    argv = engineer.ssh_argv("bastion", endpoint.name) + ["echo begun; exec tail -f /dev/null"]
+    argv = engineer.ssh_argv(request.param, endpoint.name) + ["echo begun; exec tail -f /dev/null"]
     ssh = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert ssh.stdout.readline() == "begun\n", ssh.stderr.read()
     yield ssh

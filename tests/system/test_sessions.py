@@ -99,6 +99,19 @@ def test_refused_consent_runs_nothing(relay, engineer, make_endpoint, place, lan
     assert session["state"] == "refused"
 
 
+def test_the_endpoint_takes_any_key_that_the_engineer_registered(relay, engineer, endpoint, ticket):
+    key = engineer.directory / "second"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+    relay.command("user", "key", "add", engineer.login, key.with_suffix(".pub"))
+    argv = engineer.ssh_argv("end-to-end", endpoint.name)
+    config = engineer.directory / "ssh_config"
+    text = config.read_text().replace(f" IdentityFile {engineer.key}\n", "")
+    first = f"Host relay\n IdentityFile {engineer.key}\nHost {endpoint.name}\n IdentityFile {key}\n"
+    config.write_text(first + text)
+    done = subprocess.run([*argv, "echo in"], text=True, capture_output=True, timeout=60, check=False)
+    assert done.stdout == "in\n", done.stderr
+
+
 def test_an_unknown_key_is_refused(relay, engineer, endpoint, ticket):
     key = engineer.directory / "stranger"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
@@ -123,8 +136,9 @@ def test_other_channels_are_refused(engineer, endpoint, ticket, options):
         assert done.returncode != 0
 
 
-def test_the_engineer_can_be_stopped_from_the_endpoint(relay, engineer, endpoint, ticket):
-    argv = engineer.ssh_argv("bastion", endpoint.name)
+@pytest.mark.parametrize("lane", LANES)
+def test_the_engineer_can_be_stopped_from_the_endpoint(relay, engineer, endpoint, ticket, lane):
+    argv = engineer.ssh_argv(lane, endpoint.name)
     running = subprocess.Popen(argv + ["echo begun; exec tail -f /dev/null"], stdout=subprocess.PIPE, text=True)
     assert running.stdout.readline() == "begun\n"
     listed = json.loads(endpoint.command("sessions", "--json").stdout)
@@ -132,11 +146,12 @@ def test_the_engineer_can_be_stopped_from_the_endpoint(relay, engineer, endpoint
     assert running.wait(60) != 0
 
 
-def test_the_desk_can_stop_a_session(relay, engineer, endpoint, ticket):
-    argv = engineer.ssh_argv("bastion", endpoint.name)
+@pytest.mark.parametrize("lane", LANES)
+def test_the_desk_can_stop_a_session(relay, engineer, endpoint, ticket, lane):
+    argv = engineer.ssh_argv(lane, endpoint.name)
     running = subprocess.Popen(argv + ["echo begun; exec tail -f /dev/null"], stdout=subprocess.PIPE, text=True)
     assert running.stdout.readline() == "begun\n"
-    session = sessions(relay, ticket, "bastion")[0]["id"]
+    session = sessions(relay, ticket, lane)[0]["id"]
     engineer.towline("session", "stop", session, "--reason", "enough")
     assert running.wait(60) != 0
-    until(lambda: sessions(relay, ticket, "bastion")[0]["state"] == "ended", "it has ended on the desk")
+    until(lambda: sessions(relay, ticket, lane)[0]["state"] == "ended", "it has ended on the desk")
