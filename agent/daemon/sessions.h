@@ -9,9 +9,9 @@
 #define TL_AGENT_REFUSALS_MAX 8 /* beyond those: being told that there are too many */
 
 /* A grant came. One for a session that is known already is ignored. */
-void tl_agent_session_granted(struct tl_agent *agent, const char *session, const char *grant);
+void tl_agent_session_granted(struct tl_agent *agent, const char *id, const char *grant);
 /* The relay, the helper or the agent's end stops it. Unknown sessions are ignored. */
-void tl_agent_session_stop(struct tl_agent *agent, const char *session, const char *reason);
+void tl_agent_session_stop(struct tl_agent *agent, const char *id, const char *reason);
 /* NULL when there is none of this id. */
 struct tl_agent_session *tl_agent_session_find(const struct tl_agent *agent, const char *id);
 /* It is over: closed, and remembered, so that its grant sent again is not asked again. */
