@@ -176,8 +176,8 @@ static void an_endless_header_is_given_up(void **state)
 {
 	static char answer[32 * 1024];
 
-	memset(answer, 'x', sizeof(answer) - 1);
-	memcpy(answer, "HTTP/1.1 101 ", 13);
+	snprintf(answer, sizeof(answer), "HTTP/1.1 101 ");
+	memset(answer + strlen(answer), 'x', sizeof(answer) - sizeof("HTTP/1.1 101 "));
 	assert_dial(state, answer, TL_EPROTO, "answer is too long");
 }
 
