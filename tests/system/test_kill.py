@@ -71,13 +71,16 @@ def test_helper_killed_in_a_session_ends_it(relay, endpoint, running):
     until(lambda: relay.items("/v1/sessions")[0]["state"] == "ended", "the desk knows that it ended")
 
 
-def test_relay_killed_in_a_session_ends_it_and_keeps_the_recording(relay, endpoint, running):
+def test_relay_killed_in_a_session_ends_it_and_keeps_the_recording(relay, engineer, endpoint, running):
     relay.read_ports()
     relay.program.kill()
     assert running.wait(60) != 0
     relay.start()
     until(lambda: relay.items("/v1/sessions")[0]["state"] == "ended", "the desk knows that it ended")
     until(endpoint.connected, "the agent is back")
+    session = until(lambda: next(s for s in relay.items("/v1/sessions") if s["recording"]), "what was recorded is kept")
+    engineer.towline("session", "verify", session["id"])
+    assert "begun" in engineer.towline("session", "get", session["id"]).stdout
 
 
 def test_acknowledged_tickets_survive_a_killed_relay(relay, engineer):
