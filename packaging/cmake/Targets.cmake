@@ -72,3 +72,31 @@ function(towline_fuzz name)
     set_tests_properties(fuzz/${subject} PROPERTIES LABELS fuzz TIMEOUT 120)
   endif()
 endfunction()
+
+# towline_embed(TARGET NAME FILES…): the files' bytes inside the library or program, as an array
+# `NAME` of struct tl_embedded (towline/embedded.h) in the order given, `NAME_count` long. They are
+# installed to share/towline/NAME too, for people to read.
+function(towline_embed target name)
+  set(source ${CMAKE_CURRENT_BINARY_DIR}/${name}.embedded.c)
+  set(rows "")
+  set(blobs "")
+  set(index 0)
+  foreach(file ${ARGN})
+    cmake_path(ABSOLUTE_PATH file BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} OUTPUT_VARIABLE path)
+    cmake_path(GET file FILENAME base)
+    cmake_path(RELATIVE_PATH path BASE_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE relative)
+    string(APPEND blobs "__asm__(\".section .rodata\\n${name}_${index}_start:\\n\"\n"
+      "\t\".incbin \\\"${relative}\\\"\\n${name}_${index}_end:\\n.byte 0\\n.previous\\n\");\n"
+      "extern const char ${name}_${index}_start[], ${name}_${index}_end[];\n")
+    string(APPEND rows "\t{\"${base}\", ${name}_${index}_start, ${name}_${index}_end},\n")
+    math(EXPR index "${index} + 1")
+    list(APPEND paths ${path})
+  endforeach()
+  file(CONFIGURE OUTPUT ${source} CONTENT
+    "#include <towline/embedded.h>\n\n${blobs}\nextern const struct tl_embedded ${name}[];\nextern const size_t ${name}_count;\nconst struct tl_embedded ${name}[] = {\n${rows}};\nconst size_t ${name}_count = ${index};\n")
+  set_source_files_properties(${source} PROPERTIES
+    OBJECT_DEPENDS "${paths}"
+    COMPILE_OPTIONS "-Wa,-I${PROJECT_SOURCE_DIR};-fno-lto")
+  target_sources(${target} PRIVATE ${source})
+  install(FILES ${paths} DESTINATION ${CMAKE_INSTALL_DATADIR}/towline/${name})
+endfunction()
