@@ -158,7 +158,7 @@ def small_relay(place):
 def small_endpoint(place, small_relay):
     endpoint = Endpoint(place / "host", random_name("host"), small_relay)
     # `enrol-token` would write to the disk outside the relay's namespace.
-    secret = run("nsenter", "--mount", "--target", small_relay.program.process.pid, BIN / "towline-relay",
+    secret = run("nsenter", "--mount", "--root", "--target", small_relay.program.process.pid, BIN / "towline-relay",
                  "enrol-token", "create", "--url", small_relay.url, "--config", small_relay.config, check=True)
     endpoint.enrol(secret.stdout.strip())
     endpoint.start_agent()
