@@ -66,5 +66,5 @@ int collect_identity(struct collect_context *context, struct tl_err *err)
 		if (text[0])
 			json_object_set_new(facts, identity_files[i].member, host_text(text));
 	}
-	return bundle_writer_json(context->writer, "snapshot/identity.json", facts, err);
+	return collect_member_json(context, "snapshot/identity.json", facts, err);
 }

@@ -35,6 +35,40 @@ void collect_note(struct collect_context *context, const char *source, const cha
 	bundle_writer_note(context->writer, context->row->name, source, kind, text);
 }
 
+int collect_member_begin(struct collect_context *context, const struct bundle_member *member,
+			 struct tl_err *err)
+{
+	return bundle_writer_begin(context->writer, member, err);
+}
+
+int collect_member_write(struct collect_context *context, const void *bytes, size_t len,
+			 struct tl_err *err)
+{
+	return bundle_writer_write(context->writer, bytes, len, err);
+}
+
+uint64_t collect_member_given(const struct collect_context *context)
+{
+	return bundle_writer_given(context->writer);
+}
+
+int collect_member_end(struct collect_context *context, const char *status, struct tl_err *err)
+{
+	return bundle_writer_end(context->writer, status, err);
+}
+
+int collect_member_json(struct collect_context *context, const char *path, const json_t *json,
+			struct tl_err *err)
+{
+	return bundle_writer_json(context->writer, path, json, err);
+}
+
+int collect_member_redact(struct collect_context *context, const char *text, size_t len,
+			  struct tl_buf *out, struct tl_err *err)
+{
+	return bundle_writer_redact(context->writer, text, len, out, err);
+}
+
 bool collect_expired(struct collect_context *context, const char *source)
 {
 	if (tl_clock_mono_ms(context->clock) < context->deadline_ms)
@@ -116,6 +150,9 @@ static int run_kind(struct collect_context *context, struct tl_err *err)
 	case COLLECT_COMMAND:
 		return collect_command(context, err);
 	case COLLECT_BUILTIN:
+	case COLLECT_JOURNAL:
+	case COLLECT_HTTP:
+	case COLLECT_TLS:
 		return context->row->run(context, err);
 	}
 	return TL_EINTERNAL;

@@ -18,7 +18,17 @@ enum collector_kind {
 	COLLECT_FILES,	 /* sources are globs; regular files only, no link followed out */
 	COLLECT_KERNEL,	 /* sources are globs below /proc and /sys: read to their end */
 	COLLECT_COMMAND, /* sources are an argv; never a shell */
-	COLLECT_BUILTIN	 /* run */
+	COLLECT_JOURNAL, /* sources are journal matches ("UNIT=…", "_TRANSPORT=kernel"), none: all */
+	COLLECT_HTTP,	 /* sources are one URL and what to send: a probe of a local service */
+	COLLECT_TLS,	 /* sources are "host:port": the certificates it shows */
+	COLLECT_BUILTIN /* run */
+};
+
+/* What a reader could learn of persons and secrets, were there no redaction: a site decides by it. */
+enum collector_sensitivity {
+	COLLECT_LOW,	/* facts about the machine */
+	COLLECT_MEDIUM, /* names, addresses, what people and programs do */
+	COLLECT_HIGH	/* configurations and logs where secrets are common */
 };
 
 /* What a row is flagged with. */
@@ -26,13 +36,16 @@ enum collector_kind {
 #define COLLECT_PRIVILEGED 2u /* complete as root only */
 #define COLLECT_TAIL 4u	      /* of a longer file the end is taken */
 #define COLLECT_LINKS 8u      /* a link is followed into /etc, /run, /usr/lib, /usr/share */
+#define COLLECT_DEFAULT 16u   /* part of the profile "standard" */
+#define COLLECT_TIMED 32u     /* lines with time stamps: cut to the asked range, with rotations */
+#define COLLECT_BINARY 64u    /* taken even where it is no text, unredacted in no case */
 
 struct collector {
-	const char *name; /* unique; [a-z-]+ */
-	const char *
-		group; /* identity, memory, storage, processes, network, logs, packages, services */
+	const char *name;  /* unique; [a-z-]+ */
+	const char *group; /* identity, memory, storage, processes, network, logs, packages, … */
 	const char *summary;
 	enum collector_kind kind;
+	enum collector_sensitivity sensitivity;
 	unsigned flags;
 	const char *const *sources; /* ends with NULL */
 	/* Returns 0 (having noted what went wrong) or the fault that ends the run. */
@@ -59,6 +72,24 @@ extern const size_t collector_count;
 /* The four kinds' runners. */
 TL_MUST_CHECK int collect_files(struct collect_context *context, struct tl_err *err);
 TL_MUST_CHECK int collect_command(struct collect_context *context, struct tl_err *err);
+
+/* What a collector gives away goes through these alone: redacted, counted, and looked at by the analyzers
+ * before anything is written. One member at a time. */
+TL_MUST_CHECK int collect_member_begin(struct collect_context *context,
+				       const struct bundle_member *member, struct tl_err *err);
+TL_MUST_CHECK int collect_member_write(struct collect_context *context, const void *bytes,
+				       size_t len, struct tl_err *err);
+/* Bytes given since begin, before redaction. */
+uint64_t collect_member_given(const struct collect_context *context);
+/* `status`: "ok", "truncated", "timeout", "failed". */
+TL_MUST_CHECK int collect_member_end(struct collect_context *context, const char *status,
+				     struct tl_err *err);
+/* A whole member: one JSON value, each of its strings redacted. */
+TL_MUST_CHECK int collect_member_json(struct collect_context *context, const char *path,
+				      const json_t *json, struct tl_err *err);
+/* Redacts a text for what is put into JSON lines piece by piece. */
+TL_MUST_CHECK int collect_member_redact(struct collect_context *context, const char *text,
+					size_t len, struct tl_buf *out, struct tl_err *err);
 
 /* Notes a source that could not be had, or not wholly, for errors.jsonl. */
 void collect_note(struct collect_context *context, const char *source, const char *kind,

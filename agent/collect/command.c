@@ -246,9 +246,9 @@ int command_run(const struct command *command, const struct tl_clock *clock,
 	return r < 0 ? r : 0;
 }
 
-static int to_writer(void *arg, const void *bytes, size_t len, struct tl_err *err)
+static int to_member(void *arg, const void *bytes, size_t len, struct tl_err *err)
 {
-	return bundle_writer_write(arg, bytes, len, err);
+	return collect_member_write(arg, bytes, len, err);
 }
 
 /* What stands beside the output: how it was made. */
@@ -270,7 +270,7 @@ static int write_meta(struct collect_context *context, const char *path,
 	if (!meta)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for %s", path);
 	snprintf(meta_path, sizeof meta_path, "%s.meta.json", path);
-	return bundle_writer_json(context->writer, meta_path, meta, err);
+	return collect_member_json(context, meta_path, meta, err);
 }
 
 static const char *note_outcome(struct collect_context *context,
@@ -307,8 +307,8 @@ int collect_command(struct collect_context *context, struct tl_err *err)
 		.argv = row->sources,
 		.max_bytes = row->max_bytes,
 		.timeout_ms = row->timeout_ms,
-		.output = to_writer,
-		.arg = context->writer,
+		.output = to_member,
+		.arg = context,
 	};
 	char path[256];
 	int r;
@@ -319,10 +319,10 @@ int collect_command(struct collect_context *context, struct tl_err *err)
 	}
 	snprintf(path, sizeof path, "cmd/%s/%s", row->group, row->name);
 	member.path = path;
-	r = bundle_writer_begin(context->writer, &member, err);
+	r = collect_member_begin(context, &member, err);
 	if (r == 0)
 		r = command_run(&command, context->clock, &result, err);
 	if (r == 0)
-		r = bundle_writer_end(context->writer, note_outcome(context, &result), err);
+		r = collect_member_end(context, note_outcome(context, &result), err);
 	return r < 0 ? r : write_meta(context, path, &result, err);
 }

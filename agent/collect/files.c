@@ -88,13 +88,14 @@ static int copy_bytes(struct collect_context *context, int fd, const char *path,
 	char piece[64 * 1024];
 
 	for (;;) {
-		uint64_t room = context->row->max_bytes - bundle_writer_given(context->writer);
+		uint64_t room = context->row->max_bytes - collect_member_given(context);
 		ssize_t n = read(fd, piece, sizeof piece);
 		int r = interrupt_check(err);
 
 		if (r == 0 && n > 0)
-			r = bundle_writer_write(context->writer, piece,
-						(uint64_t)n > room ? (size_t)room : (size_t)n, err);
+			r = collect_member_write(context, piece,
+						 (uint64_t)n > room ? (size_t)room : (size_t)n,
+						 err);
 		if (r < 0)
 			return r;
 		if (n == 0)
@@ -136,14 +137,14 @@ static int copy_file(struct collect_context *context, int fd, const char *path, 
 	member.mode = status.st_mode & 0777;
 	/* files of /proc and /sys are as old as the look at them */
 	member.mtime_s = context->row->kind == COLLECT_KERNEL ? 0 : status.st_mtime;
-	r = bundle_writer_begin(context->writer, &member, err);
+	r = collect_member_begin(context, &member, err);
 	if (r == TL_EINVAL) {
 		collect_note(context, path, "refused", tl_err_text(err));
 		return 0;
 	}
 	if (r == 0)
 		r = copy_bytes(context, fd, path, &state, err);
-	return r < 0 ? r : bundle_writer_end(context->writer, state, err);
+	return r < 0 ? r : collect_member_end(context, state, err);
 }
 
 static int take_source(struct collect_context *context, const char *full, struct tl_err *err)

@@ -217,5 +217,5 @@ int collect_health(struct collect_context *context, struct tl_err *err)
 	health = json_pack("{s:i, s:s, s:O}", "schema", 1, "taken", now, "facts", facts);
 	if (!health)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for the health facts");
-	return bundle_writer_json(context->writer, "snapshot/health.json", health, err);
+	return collect_member_json(context, "snapshot/health.json", health, err);
 }

@@ -40,8 +40,7 @@ static int add_field(struct collect_context *context, sd_journal *journal, size_
 	if (sd_journal_get_data(journal, journal_fields[index].field, &data, &len) < 0 ||
 	    len < prefix)
 		return 0;
-	r = bundle_writer_redact(context->writer, (const char *)data + prefix, len - prefix, &clean,
-				 err);
+	r = collect_member_redact(context, (const char *)data + prefix, len - prefix, &clean, err);
 	if (r < 0)
 		return r;
 	text = json_stringn(tl_buf_str(&clean), clean.len);
@@ -71,7 +70,7 @@ static int write_entry(struct collect_context *context, sd_journal *journal, uin
 	tl_buf_putc(&line, '\n');
 	if (tl_buf_check(&line) < 0)
 		return 0; /* an entry beyond all bounds is left out */
-	return bundle_writer_write(context->writer, line.data, line.len, err);
+	return collect_member_write(context, line.data, line.len, err);
 }
 
 static int write_entries(struct collect_context *context, sd_journal *journal,
@@ -88,7 +87,7 @@ static int write_entries(struct collect_context *context, sd_journal *journal,
 		r = write_entry(context, journal, at_us, err);
 		if (r == 0)
 			r = interrupt_check(err);
-		if (bundle_writer_given(context->writer) < context->row->max_bytes &&
+		if (collect_member_given(context) < context->row->max_bytes &&
 		    !collect_expired(context, "journal"))
 			continue;
 		collect_note(context, "journal", "truncated", "not all of its last day was taken");
@@ -112,8 +111,8 @@ int collect_journal(struct collect_context *context, struct tl_err *err)
 	}
 	sd_journal_previous(journal); /* the loop begins with a step forward */
 	sd_journal_set_data_threshold(journal, FIELD_MAX);
-	r = bundle_writer_begin(context->writer, &member, err);
+	r = collect_member_begin(context, &member, err);
 	if (r == 0)
 		r = write_entries(context, journal, &status, err);
-	return r < 0 ? r : bundle_writer_end(context->writer, status, err);
+	return r < 0 ? r : collect_member_end(context, status, err);
 }

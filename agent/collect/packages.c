@@ -41,7 +41,7 @@ static int write_paragraph(struct collect_context *context, struct paragraph *pa
 	bool empty = !paragraph->values[FIELD_PACKAGE][0];
 
 	*paragraph = (struct paragraph){.values = {""}};
-	return empty ? 0 : bundle_writer_write(context->writer, line, (size_t)len, err);
+	return empty ? 0 : collect_member_write(context, line, (size_t)len, err);
 }
 
 static int read_status(struct collect_context *context, FILE *in, const char **ret_status,
@@ -62,7 +62,7 @@ static int read_status(struct collect_context *context, FILE *in, const char **r
 		r = write_paragraph(context, &paragraph, err);
 		if (r == 0)
 			r = interrupt_check(err);
-		if (bundle_writer_given(context->writer) < context->row->max_bytes &&
+		if (collect_member_given(context) < context->row->max_bytes &&
 		    !collect_expired(context, DPKG_STATUS))
 			continue;
 		collect_note(context, DPKG_STATUS, "truncated", "not all packages are listed");
@@ -94,8 +94,8 @@ int collect_packages(struct collect_context *context, struct tl_err *err)
 			collect_note(context, DPKG_STATUS, "denied", strerrordesc_np(errno));
 		return 0;
 	}
-	r = bundle_writer_begin(context->writer, &member, err);
+	r = collect_member_begin(context, &member, err);
 	if (r == 0)
 		r = read_status(context, in, &status, err);
-	return r < 0 ? r : bundle_writer_end(context->writer, status, err);
+	return r < 0 ? r : collect_member_end(context, status, err);
 }

@@ -74,7 +74,7 @@ static int write_process(struct collect_context *context, const char *pid, struc
 		       parent, (long long)kernel_number(status, "Uid:"), state,
 		       (long long)kernel_number(status, "Threads:"),
 		       (long long)kernel_number(status, "VmRSS:"), user + system, name, arguments);
-	return bundle_writer_write(context->writer, line, (size_t)len, err);
+	return collect_member_write(context, line, (size_t)len, err);
 }
 
 static int write_processes(struct collect_context *context, struct dirent **entries, int count,
@@ -82,10 +82,10 @@ static int write_processes(struct collect_context *context, struct dirent **entr
 {
 	static const char header[] =
 		"pid\tparent\tuid\tstate\tthreads\trss_kib\tcpu_ticks\tname\targuments\n";
-	int r = bundle_writer_write(context->writer, header, sizeof header - 1, err);
+	int r = collect_member_write(context, header, sizeof header - 1, err);
 
 	for (int i = 0; r == 0 && i < count; i++) {
-		bool full = bundle_writer_given(context->writer) >= context->row->max_bytes;
+		bool full = collect_member_given(context) >= context->row->max_bytes;
 
 		if (full)
 			collect_note(context, "/proc", "truncated", "not all processes are listed");
@@ -114,11 +114,11 @@ int collect_processes(struct collect_context *context, struct tl_err *err)
 		collect_note(context, "/proc", "failed", strerrordesc_np(errno));
 		return 0;
 	}
-	r = bundle_writer_begin(context->writer, &member, err);
+	r = collect_member_begin(context, &member, err);
 	if (r == 0)
 		r = write_processes(context, entries, count, &status, err);
 	for (int i = 0; i < count; i++)
 		free(entries[i]);
 	free(entries);
-	return r < 0 ? r : bundle_writer_end(context->writer, status, err);
+	return r < 0 ? r : collect_member_end(context, status, err);
 }

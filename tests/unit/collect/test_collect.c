@@ -94,13 +94,14 @@ static void built_in_collectors_read_their_files(void **state)
 {
 	struct stage *stage = *state;
 	struct collector rows[] = {
-		{"packages", "packages", "s", COLLECT_BUILTIN, 0, NULL, collect_packages, 10000,
-		 5000},
-		{"processes", "processes", "s", COLLECT_BUILTIN, 0, NULL, collect_processes, 10000,
-		 5000},
-		{"health", "health", "s", COLLECT_BUILTIN, 0, NULL, collect_health, 10000, 5000},
-		{"identity", "identity", "s", COLLECT_BUILTIN, 0, NULL, collect_identity, 10000,
-		 5000},
+		{"packages", "packages", "s", COLLECT_BUILTIN, COLLECT_LOW, 0, NULL,
+		 collect_packages, 10000, 5000},
+		{"processes", "processes", "s", COLLECT_BUILTIN, COLLECT_LOW, 0, NULL,
+		 collect_processes, 10000, 5000},
+		{"health", "health", "s", COLLECT_BUILTIN, COLLECT_LOW, 0, NULL, collect_health,
+		 10000, 5000},
+		{"identity", "identity", "s", COLLECT_BUILTIN, COLLECT_LOW, 0, NULL,
+		 collect_identity, 10000, 5000},
 	};
 
 	stage_file(
@@ -128,8 +129,8 @@ static void built_in_collectors_read_their_files(void **state)
 static void same_host_gives_the_same_bundle(void **state)
 {
 	struct stage *stage = *state;
-	struct collector row = {"files",	 "logs", "s",  COLLECT_FILES, 0,
-				S("/var/log/*"), NULL,	 1000, 5000};
+	struct collector row = {"files", "logs",	  "s",	COLLECT_FILES, COLLECT_LOW,
+				0,	 S("/var/log/*"), NULL, 1000,	       5000};
 	char sha256[65];
 
 	stage_file(stage, "/var/log/b", "b\n");
