@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/wait.h>
 #include <towline/fs.h>
 #include <towline/program.h>
@@ -111,35 +110,10 @@ static int start_watch(struct tl_dialler *dialler, uv_loop_t *loop, int fd)
 	return 0;
 }
 
-static int spawn(const char *path, int input_fd, int output_fd, pid_t *ret_pid)
-{
-	char *const argv[] = {(char *)(uintptr_t) "towline-session", NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, pipe_signal;
-	int rc;
-
-	sigemptyset(&none);
-	sigemptyset(&pipe_signal);
-	sigaddset(&pipe_signal, SIGPIPE);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setsigdefault(&attributes, &pipe_signal);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	posix_spawn_file_actions_adddup2(&actions, input_fd, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, output_fd, STDOUT_FILENO);
-	/* Libraries have descriptors of their own that are not close-on-exec: libcurl's, for one. */
-	posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
-	rc = posix_spawn(ret_pid, path, &actions, &attributes, argv, environ);
-	posix_spawn_file_actions_destroy(&actions);
-	posix_spawnattr_destroy(&attributes);
-	return rc;
-}
-
 int tl_dialler_start(struct tl_dialler *dialler, uv_loop_t *loop, const json_t *request,
 		     struct tl_err *err)
 {
+	static const char *const argv[] = {"towline-session", NULL};
 	char path[PATH_MAX];
 	int input[2] = {-1, -1}, output[2] = {-1, -1};
 	int rc = tl_program_path("towline-session", path, err);
@@ -153,14 +127,26 @@ int tl_dialler_start(struct tl_dialler *dialler, uv_loop_t *loop, const json_t *
 		close(input[1]);
 		return tl_err_sys(err, TL_EIO, errno, "towline-session cannot be started");
 	}
-	rc = spawn(path, input[0], output[1], &dialler->pid);
+	rc = tl_program_start(
+		&(struct tl_program_start){
+			.path = path,
+			.argv = argv,
+			.fds = (const int[]){input[0], output[1]},
+			.fd_count = 2,
+		},
+		&dialler->pid, err);
 	close(input[0]);
 	close(output[1]);
-	if (rc != 0 || start_watch(dialler, loop, output[0]) != 0) {
+	if (rc == 0 && start_watch(dialler, loop, output[0]) != 0) {
+		kill(dialler->pid, SIGKILL);
+		waitpid(dialler->pid, NULL, 0);
+		dialler->pid = 0;
+		rc = tl_err_set(err, TL_ENOMEM, "out of memory for a session");
+	}
+	if (rc != 0) {
 		close(input[1]);
 		close(output[0]);
-		dialler->pid = 0;
-		return tl_err_sys(err, TL_EIO, rc, "towline-session cannot be started");
+		return rc;
 	}
 	fcntl(input[1], F_SETFL, O_NONBLOCK); /* a request fits a pipe; the agent never waits */
 	dialler->input_fd = input[1];

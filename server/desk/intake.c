@@ -4,10 +4,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <towline/clock.h>
+#include <towline/program.h>
 #include <towline/str.h>
 
 /* AddressSanitizer reserves terabytes of address space. */
@@ -39,32 +39,24 @@ static void limit_child(pid_t child)
 	}
 }
 
-static int spawn_child(const char *program, int fd, int out_fd, pid_t *ret_child,
+static int start_child(const char *program, int fd, int out_fd, pid_t *ret_child,
 		       struct tl_err *err)
 {
-	static char *const no_environment[] = {NULL};
-	char name[] = "towline-intake";
-	char *argv[] = {name, NULL};
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none;
-	int r;
+	static const char *const argv[] = {"towline-intake", NULL}, *const no_environment[] = {
+									    NULL};
+	int r = tl_program_start(
+		&(struct tl_program_start){
+			.path = program,
+			.argv = argv,
+			.env = no_environment,
+			.fds = (const int[]){fd, out_fd},
+			.fd_count = 2,
+		},
+		ret_child, err);
 
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&actions);
-	posix_spawn_file_actions_adddup2(&actions, fd, STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
-	posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-	posix_spawnattr_init(&attributes);
-	posix_spawnattr_setsigmask(&attributes, &none);
-	posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
-	r = posix_spawn(ret_child, program, &actions, &attributes, argv, no_environment);
-	posix_spawnattr_destroy(&attributes);
-	posix_spawn_file_actions_destroy(&actions);
-	if (r)
-		return tl_err_sys(err, TL_EIO, r, "cannot start %s", program);
-	limit_child(*ret_child);
-	return 0;
+	if (r == 0)
+		limit_child(*ret_child);
+	return r;
 }
 
 /* Everything that the child prints, up to the limits of size and time. */
@@ -132,7 +124,7 @@ int tl_intake_run(const char *program, int fd, json_t **ret_facts, struct tl_err
 	{
 		tl_fd int write_end = ends[1];
 
-		if ((r = spawn_child(program, fd, write_end, &child, err)))
+		if ((r = start_child(program, fd, write_end, &child, err)))
 			return r;
 	}
 	r = read_output(read_end, &out, err);
