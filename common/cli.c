@@ -16,6 +16,7 @@ struct given {
 struct tl_cli {
 	const struct tl_cli_program *program;
 	const struct tl_cli_command *command;
+	char **argv;
 	struct given *given;
 	size_t given_count;
 	char **operands; /* point into argv */
@@ -306,6 +307,7 @@ int tl_cli_main(const struct tl_cli_program *program, int argc, char **argv)
 	tl_free char **words = calloc(count + 1, sizeof *words);
 	tl_auto(tl_cli) struct tl_cli cli = {
 		.program = program,
+		.argv = argv,
 		.given = calloc(most_options(argv + 1, count), sizeof *cli.given),
 		.operands = calloc(count + 1, sizeof *cli.operands),
 	};
@@ -350,4 +352,9 @@ size_t tl_cli_operand_count(const struct tl_cli *cli)
 const char *tl_cli_operand(const struct tl_cli *cli, size_t index)
 {
 	return index < cli->operand_count ? cli->operands[index] : NULL;
+}
+
+char **tl_cli_argv(const struct tl_cli *cli)
+{
+	return cli->argv;
 }

@@ -13,6 +13,7 @@ int tl_cmd_collect(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_consent(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_enroll(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_get_help(const struct tl_cli *cli, struct tl_err *err);
+int tl_cmd_redact(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_run(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_sessions(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_status(const struct tl_cli *cli, struct tl_err *err);

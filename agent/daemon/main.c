@@ -1,5 +1,6 @@
 /* towline-agent: the endpoint's line to its relay, and what a person at the endpoint can do with it. */
 #include "daemon/cmd.h"
+#include "redact/command.h"
 
 static const struct tl_cli_option json_options[] = {
 	{0, "json", NULL, "Print one line of JSON."},
@@ -52,6 +53,7 @@ static const struct tl_cli_command commands[] = {
 	 "asks. "
 	 "Without a connection the request is queued and sent later; nothing is lost.",
 	 help_options, tl_cmd_get_help},
+	TL_REDACT_COMMAND(tl_cmd_redact),
 	{"run", NULL, 0, 0, "run the agent",
 	 "Keeps one connection to the relay, sends what is queued, and answers local users. Ends "
 	 "by "

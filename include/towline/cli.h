@@ -49,6 +49,8 @@ bool tl_cli_has(const struct tl_cli *cli, const char *long_name);
 size_t tl_cli_operand_count(const struct tl_cli *cli);
 /* NULL beyond the last. */
 const char *tl_cli_operand(const struct tl_cli *cli, size_t index);
+/* The words that main() was given, NULL at their end: for a command that another program carries out. */
+char **tl_cli_argv(const struct tl_cli *cli);
 
 /* The COMMANDS and OPTIONS sections of the program's man page (mdoc). */
 void tl_cli_print_mdoc(const struct tl_cli_program *program, FILE *out);
