@@ -313,6 +313,19 @@ int tl_relay_migrate(const struct tl_cli *cli, struct tl_err *err)
 	return tl_store_migrate(store, err);
 }
 
+int tl_relay_backup(const struct tl_cli *cli, struct tl_err *err)
+{
+	tl_auto(tl_relay) struct tl_relay relay = {.config = {.id = NULL}};
+	tl_auto(tl_store) struct tl_store *store = NULL;
+	const char *path = tl_cli_operand(cli, 0);
+	int r;
+
+	if ((r = open_both(cli, &relay, &store, err)) || (r = tl_store_backup(store, path, err)))
+		return r;
+	printf("the store, as it was a moment ago, is in %s\n", path);
+	return 0;
+}
+
 int tl_relay_check_config(const struct tl_cli *cli, struct tl_err *err)
 {
 	tl_auto(tl_relay) struct tl_relay relay = {.config = {.id = NULL}};

@@ -45,6 +45,10 @@ static const struct tl_cli_command commands[] = {
 	 tl_relay_audit_export},
 	{"audit verify", NULL, 0, 0, "recompute the audit trail's hash chain", NULL, NULL,
 	 tl_relay_audit_verify},
+	{"backup", "FILE", 1, 1, "copy the SQLite store while the relay runs",
+	 "Writes the whole store, as of one moment, into a new file. Blobs are files that never "
+	 "change: copy them afterwards. A PostgreSQL store is backed up with pg_dump.",
+	 NULL, tl_relay_backup},
 	{"check-config", NULL, 0, 0, "check the configuration and the files it names", NULL, NULL,
 	 tl_relay_check_config},
 	{"enrol-token create", NULL, 0, 0, "print a one-time token for enrolling a host",

@@ -43,6 +43,7 @@ int tl_relay_host_list(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_host_revoke(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_audit_verify(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_audit_export(const struct tl_cli *cli, struct tl_err *err);
+int tl_relay_backup(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_openapi(const struct tl_cli *cli, struct tl_err *err);
 
 extern const struct tl_cli_program tl_relay_program;

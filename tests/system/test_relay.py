@@ -117,6 +117,30 @@ def test_a_second_relay_in_the_same_directory_is_refused(plain_relay):
     assert plain_relay.get("/v1/health", token=None).ok
 
 
+def test_a_backup_of_a_running_relay_is_a_relay(plain_relay):
+    relay = plain_relay
+    relay.add_user("erin")
+    ticket = relay.call("POST", "/v1/tickets", json={"summary": "kept"}).json()["number"]
+    copy = relay.directory.parent / "copy.db"
+    relay.command("backup", copy)
+    relay.call("POST", "/v1/tickets", json={"summary": "after the backup"})
+    relay.program.stop()
+    for path in relay.directory.glob("relay.db*"):
+        path.unlink()
+    copy.rename(relay.directory / "relay.db")
+    relay.start()
+    assert [item["number"] for item in relay.items("/v1/tickets")] == [ticket]
+    assert relay.command("audit", "verify").returncode == 0
+
+
+def test_a_backup_replaces_no_file(plain_relay):
+    taken = plain_relay.directory.parent / "taken"
+    taken.write_text("mine")
+    refused = plain_relay.command("backup", taken, check=False)
+    assert refused.returncode == 73
+    assert taken.read_text() == "mine"
+
+
 def test_the_limit_on_files_is_raised_and_no_core_is_written(place):
     relay = Relay(place / "relay").start("sh", "-c", 'ulimit -Sn 256; ulimit -Sc unlimited; exec "$@"', "sh")
     pid = relay.program.process.pid
