@@ -10,6 +10,7 @@
 #include <towline/err.h>
 
 #include "collect/bundle_writer.h"
+#include "collect/slice.h"
 
 struct collect_context;
 struct collector;
@@ -63,6 +64,7 @@ struct collect_context {
 	int64_t started_s;
 	int64_t deadline_ms; /* monotonic, of the row */
 	const struct collector *row;
+	struct slice_range range; /* of time that was asked for */
 	const char *outcome; /* "ok", "absent", "partial": what the index says of the row */
 };
 
