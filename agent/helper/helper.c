@@ -7,7 +7,7 @@
 #include <towline/log.h>
 
 #include "core/config.h"
-#include "helper/offspring.h"
+#include "core/offspring.h"
 
 #define SOCKET_MODE 0666 /* who comes is known by SO_PEERCRED, and judged by the doors */
 

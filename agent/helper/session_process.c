@@ -5,7 +5,7 @@
 #include <towline/log.h>
 
 #include "helper/helper.h"
-#include "helper/offspring.h"
+#include "core/offspring.h"
 #include "helper/session.h"
 #include "helper/spawn.h"
 

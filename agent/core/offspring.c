@@ -1,4 +1,4 @@
-#include "helper/offspring.h"
+#include "core/offspring.h"
 
 #include <dirent.h>
 #include <errno.h>

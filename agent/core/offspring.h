@@ -1,7 +1,7 @@
 /* Who descends from this program. As their subreaper (prctl(2)) it stays the ancestor of all that its
  * children started, however often that forked away or opened a session of its own. Main thread. */
-#ifndef TOWLINE_HELPER_OFFSPRING_H
-#define TOWLINE_HELPER_OFFSPRING_H
+#ifndef TOWLINE_AGENT_OFFSPRING_H
+#define TOWLINE_AGENT_OFFSPRING_H
 
 #include <stdbool.h>
 #include <sys/types.h>
