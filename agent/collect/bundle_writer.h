@@ -1,6 +1,9 @@
-/* Writes a bundle (docs/bundle-format.md) to a descriptor: members in the order they come, each
- * redacted in the stream before it reaches a disk, then report, errors and index.
- * Deterministic: the same members give the same bytes. One thread at a time. */
+/* Writes a bundle (docs/bundle-format.md) to a descriptor: members in the order they come, then report,
+ * errors and index; packed, hashed and, where recipients are given, encrypted on the way.
+ *
+ * It knows no redactor: what it is given has been redacted, names and notes included
+ * (collect/redacting_writer.h, or the processes that collect). Deterministic: the same members give
+ * the same bytes, encryption aside. One thread at a time. */
 #ifndef TOWLINE_COLLECT_BUNDLE_WRITER_H
 #define TOWLINE_COLLECT_BUNDLE_WRITER_H
 
@@ -10,13 +13,14 @@
 #include <towline/err.h>
 #include <towline/json.h>
 
-#include "redact/redact.h"
+#include "collect/spool.h"
 
 struct bundle_writer;
+struct tl_recipients; /* towline/sealed.h */
 
 struct bundle_writer_facts {
-	uint64_t size; /* of the packed bundle */
-	char sha256[TL_SHA256_HEX];
+	uint64_t size;		    /* of the file */
+	char sha256[TL_SHA256_HEX]; /* of the file: encrypted, where it is */
 	char index_sha256[TL_SHA256_HEX];
 	json_t *files;	    /* owned: [{path, size}], in order, INDEX.json included */
 	json_t *redactions; /* owned: rule → count, over all members */
@@ -25,45 +29,58 @@ struct bundle_writer_facts {
 void bundle_writer_facts_clear(struct bundle_writer_facts *facts);
 TL_DEFINE_AUTO(bundle_writer_facts, bundle_writer_facts_clear);
 
-struct bundle_member {
-	const char *path; /* below the top directory, as on the host: redacted and made safe here */
-	unsigned mode;
-	int64_t mtime_s;
+/* Sees every member as it goes into the archive, our own too: the re-scan. A negative result fails the
+ * bundle. `bytes` NULL ends a member. */
+struct bundle_watch {
+	int (*begin)(void *arg, const char *path, struct tl_err *err);
+	int (*data)(void *arg, const void *bytes, size_t len, struct tl_err *err);
+	void *arg;
 };
 
-/* `fd` stays the caller's. `started_s` is the modification time of members that have none of their
- * own. */
-TL_MUST_CHECK int bundle_writer_new(int fd, const char *id, int64_t started_s,
-				    const struct tl_redact_rules *rules,
-				    struct bundle_writer **ret_writer, struct tl_err *err);
+struct bundle_options {
+	int fd;					/* stays the caller's; need not be seekable */
+	const char *id;				/* the bundle's: its top directory */
+	int64_t started_s;			/* the time of members that have none */
+	const char *ruleset;			/* named in the report */
+	const struct tl_recipients *recipients; /* NULL: not encrypted */
+	const struct bundle_watch *watch;	/* may be NULL; must live as long */
+	uint64_t max_bytes;			/* of the file; TL_ETOOBIG beyond; 0: no limit */
+};
+TL_MUST_CHECK int bundle_writer_open(const struct bundle_options *options,
+				     struct bundle_writer **ret_writer, struct tl_err *err);
 
-/* One member: begin, write any number of pieces, end with its status ("ok", "truncated", …). */
-TL_MUST_CHECK int bundle_writer_begin(struct bundle_writer *writer,
-				      const struct bundle_member *member, struct tl_err *err);
-TL_MUST_CHECK int bundle_writer_write(struct bundle_writer *writer, const void *bytes, size_t len,
-				      struct tl_err *err);
-TL_MUST_CHECK int bundle_writer_end(struct bundle_writer *writer, const char *status,
-				    struct tl_err *err);
-/* Raw bytes that the current member was given so far. */
-uint64_t bundle_writer_given(const struct bundle_writer *writer);
+struct bundle_member {
+	const char *path; /* below the top directory, as on the host; made safe and unique here */
+	unsigned mode;
+	int64_t mtime_s; /* 0: none of its own */
+};
 
-/* A whole member of our own making: one JSON value, each of its strings redacted. */
-TL_MUST_CHECK int bundle_writer_json(struct bundle_writer *writer, const char *path,
-				     const json_t *json, struct tl_err *err);
+/* Where a member's bytes stand. */
+struct bundle_bytes {
+	struct spool *spool; /* NULL: at `memory` */
+	uint64_t offset;
+	const void *memory;
+	uint64_t size;
+	const char *status; /* "ok", "truncated", … for the index */
+	json_t *redactions; /* rule → count, of this member; NULL: none */
+};
+TL_MUST_CHECK int bundle_writer_append(struct bundle_writer *writer,
+				       const struct bundle_member *member,
+				       const struct bundle_bytes *bytes, struct tl_err *err);
+/* A member that is one JSON value, mode 0644. `redactions` as in bundle_bytes. */
+TL_MUST_CHECK int bundle_writer_append_json(struct bundle_writer *writer, const char *path,
+					    const json_t *json, json_t *redactions,
+					    struct tl_err *err);
+/* Adds what was hidden outside of members (in names, notes) to the report's totals. */
+void bundle_writer_count(struct bundle_writer *writer, json_t *redactions);
+/* A line of errors.jsonl, {"collector", "source", "kind", "text"}; takes `note` over. Lines beyond
+ * 20,000 are counted only. */
+void bundle_writer_add_note(struct bundle_writer *writer, json_t *note);
 
-/* Notes what was skipped, cut or refused and why, for errors.jsonl. `kind` is one of "denied",
- * "missing", "timeout", "truncated", "failed", "refused". */
-void bundle_writer_note(struct bundle_writer *writer, const char *collector, const char *source,
-			const char *kind, const char *text);
-
-/* Redacts a text with the writer's rules; for what is put into JSON lines piece by piece. */
-TL_MUST_CHECK int bundle_writer_redact(struct bundle_writer *writer, const char *text, size_t len,
-				       struct tl_buf *out, struct tl_err *err);
-
-/* Writes redaction/report.json, errors.jsonl and INDEX.json (with `collectors` in it, may be NULL)
+/* Writes errors.jsonl, redaction/report.json and INDEX.json (with `collectors` in it, may be NULL)
  * and closes the archive. */
-TL_MUST_CHECK int bundle_writer_finish(struct bundle_writer *writer, json_t *collectors,
-				       struct bundle_writer_facts *ret_facts, struct tl_err *err);
+TL_MUST_CHECK int bundle_writer_close(struct bundle_writer *writer, json_t *collectors,
+				      struct bundle_writer_facts *ret_facts, struct tl_err *err);
 void bundle_writer_free(struct bundle_writer *writer);
 TL_DEFINE_AUTO_PTR(bundle_writer, bundle_writer_free);
 

@@ -23,7 +23,7 @@ static void run_clear(struct run *run)
 {
 	if (run->context.root_fd >= 0)
 		close(run->context.root_fd);
-	bundle_writer_free(run->context.writer);
+	redacting_writer_free(run->context.writer);
 	json_decref(run->outcomes);
 }
 TL_DEFINE_AUTO(run, run_clear);
@@ -32,41 +32,41 @@ void collect_note(struct collect_context *context, const char *source, const cha
 		  const char *text)
 {
 	context->outcome = "partial";
-	bundle_writer_note(context->writer, context->row->name, source, kind, text);
+	redacting_writer_note(context->writer, context->row->name, source, kind, text);
 }
 
 int collect_member_begin(struct collect_context *context, const struct bundle_member *member,
 			 struct tl_err *err)
 {
-	return bundle_writer_begin(context->writer, member, err);
+	return redacting_writer_begin(context->writer, member, err);
 }
 
 int collect_member_write(struct collect_context *context, const void *bytes, size_t len,
 			 struct tl_err *err)
 {
-	return bundle_writer_write(context->writer, bytes, len, err);
+	return redacting_writer_write(context->writer, bytes, len, err);
 }
 
 uint64_t collect_member_given(const struct collect_context *context)
 {
-	return bundle_writer_given(context->writer);
+	return redacting_writer_given(context->writer);
 }
 
 int collect_member_end(struct collect_context *context, const char *status, struct tl_err *err)
 {
-	return bundle_writer_end(context->writer, status, err);
+	return redacting_writer_end(context->writer, status, err);
 }
 
 int collect_member_json(struct collect_context *context, const char *path, const json_t *json,
 			struct tl_err *err)
 {
-	return bundle_writer_json(context->writer, path, json, err);
+	return redacting_writer_json(context->writer, path, json, err);
 }
 
 int collect_member_redact(struct collect_context *context, const char *text, size_t len,
 			  struct tl_buf *out, struct tl_err *err)
 {
-	return bundle_writer_redact(context->writer, text, len, out, err);
+	return redacting_writer_redact(context->writer, text, len, out, err);
 }
 
 bool collect_expired(struct collect_context *context, const char *source)
@@ -138,7 +138,7 @@ static int write_manifest(struct run *run, const char *id, struct tl_err *err)
 			  "privileged", geteuid() == 0, "coverage", coverage);
 	if (!manifest)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for the manifest");
-	return bundle_writer_json(run->context.writer, "MANIFEST.json", manifest, err);
+	return redacting_writer_json(run->context.writer, "MANIFEST.json", manifest, err);
 }
 
 static int run_kind(struct collect_context *context, struct tl_err *err)
@@ -203,7 +203,7 @@ static int run_rows(struct run *run, struct tl_err *err)
 static int finish(struct run *run, const char *id, json_t **ret_result, struct tl_err *err)
 {
 	tl_auto(bundle_writer_facts) struct bundle_writer_facts facts = {.size = 0};
-	int r = bundle_writer_finish(run->context.writer, run->outcomes, &facts, err);
+	int r = redacting_writer_finish(run->context.writer, run->outcomes, &facts, err);
 	json_t *result;
 
 	if (r < 0)
@@ -247,8 +247,11 @@ int collect_run(const struct collect_request *request, const struct collect_opti
 	if (r == 0)
 		r = open_root(&run, err);
 	if (r == 0)
-		r = bundle_writer_new(options->bundle_fd, name, run.context.started_s, rules,
-				      &run.context.writer, err);
+		r = redacting_writer_new(&(struct bundle_options){.fd = options->bundle_fd,
+								  .id = name,
+								  .started_s =
+									  run.context.started_s},
+					 rules, &run.context.writer, err);
 	if (r == 0)
 		r = write_manifest(&run, name, err);
 	if (r == 0)

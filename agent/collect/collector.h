@@ -9,7 +9,7 @@
 #include <towline/clock.h>
 #include <towline/err.h>
 
-#include "collect/bundle_writer.h"
+#include "collect/redacting_writer.h"
 #include "collect/slice.h"
 
 struct collect_context;
@@ -57,7 +57,7 @@ struct collector {
 
 /* What a run of one collector has in hand. */
 struct collect_context {
-	struct bundle_writer *writer;
+	struct redacting_writer *writer;
 	const struct tl_clock *clock;
 	const char *root; /* "" on a host; a directory that stands for / in tests */
 	int root_fd;

@@ -10,7 +10,7 @@
 #include <towline/bundle.h>
 #include <towline/crypto.h>
 
-#include "collect/bundle_writer.h"
+#include "collect/redacting_writer.h"
 
 #define ID "01j9zs2b5d0000000000000000"
 
@@ -28,28 +28,29 @@ static int free_rules(void **state TL_UNUSED)
 	return 0;
 }
 
-static void add(struct bundle_writer *writer, const char *path, const char *text)
+static void add(struct redacting_writer *writer, const char *path, const char *text)
 {
 	struct bundle_member member = {.path = path, .mode = 0644};
 
-	assert_int_equal(bundle_writer_begin(writer, &member, &err), 0);
-	assert_int_equal(bundle_writer_write(writer, text, strlen(text), &err), 0);
-	assert_int_equal(bundle_writer_end(writer, "ok", &err), 0);
+	assert_int_equal(redacting_writer_begin(writer, &member, &err), 0);
+	assert_int_equal(redacting_writer_write(writer, text, strlen(text), &err), 0);
+	assert_int_equal(redacting_writer_end(writer, "ok", &err), 0);
 }
 
 static void write_bundle(int fd, struct bundle_writer_facts *ret_facts)
 {
-	tl_auto(bundle_writer) struct bundle_writer *writer = NULL;
+	tl_auto(redacting_writer) struct redacting_writer *writer = NULL;
+	struct bundle_options options = {.fd = fd, .id = ID, .started_s = 1767225600};
 	tl_json *manifest = json_pack("{s:i, s:s, s:s}", "schema", 1, "bundle", ID, "argv",
 				      "x --password canary3");
 
-	assert_int_equal(bundle_writer_new(fd, ID, 1767225600, rules, &writer, &err), 0);
-	assert_int_equal(bundle_writer_json(writer, "MANIFEST.json", manifest, &err), 0);
+	assert_int_equal(redacting_writer_new(&options, rules, &writer, &err), 0);
+	assert_int_equal(redacting_writer_json(writer, "MANIFEST.json", manifest, &err), 0);
 	add(writer, "root/etc/a", "token=canary1 and more\n");
 	add(writer, "root/etc/a", "the same name\n");
 	add(writer, "root/etc/empty", "");
-	bundle_writer_note(writer, "c", "/x?api_key=canary2", "failed", "password=canary4");
-	assert_int_equal(bundle_writer_finish(writer, NULL, ret_facts, &err), 0);
+	redacting_writer_note(writer, "c", "/x?api_key=canary2", "failed", "password=canary4");
+	assert_int_equal(redacting_writer_finish(writer, NULL, ret_facts, &err), 0);
 }
 
 static void what_is_written_is_read_and_checked(void **state TL_UNUSED)
@@ -118,16 +119,17 @@ static void name_that_is_taken_gets_a_number(void **state TL_UNUSED)
 static void full_disk_is_a_fault_with_its_code(void **state TL_UNUSED)
 {
 	tl_fd int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	tl_auto(bundle_writer) struct bundle_writer *writer = NULL;
+	tl_auto(redacting_writer) struct redacting_writer *writer = NULL;
 	tl_auto(bundle_writer_facts) struct bundle_writer_facts facts = {.size = 0};
+	struct bundle_options options = {.fd = fd, .id = ID, .started_s = 1};
 	tl_json *manifest = json_pack("{s:i}", "schema", 1);
 	int r;
 
 	err = (struct tl_err)TL_ERR_INIT;
-	assert_int_equal(bundle_writer_new(fd, ID, 1, rules, &writer, &err), 0);
-	r = bundle_writer_json(writer, "MANIFEST.json", manifest, &err);
+	assert_int_equal(redacting_writer_new(&options, rules, &writer, &err), 0);
+	r = redacting_writer_json(writer, "MANIFEST.json", manifest, &err);
 	if (r == 0)
-		r = bundle_writer_finish(writer, NULL, &facts, &err);
+		r = redacting_writer_finish(writer, NULL, &facts, &err);
 	assert_int_equal(r, TL_ENOSPC);
 	assert_non_null(strstr(tl_err_text(&err), "the bundle cannot be written"));
 }
