@@ -59,6 +59,7 @@ static int write_report(const struct tl_redactor *redactor, const char *path, st
 
 int redact_filter(const struct tl_cli *cli, struct tl_err *err)
 {
+	static const struct tl_redact_sources sources = {.site_dir = NULL};
 	tl_auto(tl_redact_rules) struct tl_redact_rules *rules = NULL;
 	tl_auto(tl_redactor) struct tl_redactor *redactor = NULL;
 	const char *path = tl_cli_operand(cli, 0);
@@ -66,7 +67,7 @@ int redact_filter(const struct tl_cli *cli, struct tl_err *err)
 	int r = open_input(path, &fd, err);
 
 	if (r == 0)
-		r = tl_redact_rules_new(tl_redact_builtin, tl_redact_builtin_count, &rules, err);
+		r = tl_redact_rules_open(&sources, &rules, err);
 	if (r == 0)
 		r = tl_redactor_new(rules, &tl_redact_limits_default, &redactor, err);
 	if (r == 0)

@@ -16,31 +16,44 @@
 #include <towline/err.h>
 #include <towline/json.h>
 
-#define TL_REDACT_RULES_MAX 64
-#define TL_REDACT_RULESET "towline-2026.1" /* named in each bundle's manifest */
+#define TL_REDACT_RULESET "towline-2026.1" /* of our own rules */
 #define TL_REDACT_PEM_LINES_MAX 400	   /* of a key block that never ends; RSA-16384 takes 220 */
 
-/* A rule: an expression (PCRE2, caseless, bytes, one line) that is tried where one of its keywords
- * occurs. Group 1 is the secret; the whole match where the expression has no group. An expression must
- * not need what follows the secret, as a window may end inside it. */
-struct tl_redact_rule {
-	const char *id;	      /* [a-z-]+: stands in the replacement and in reports */
-	const char *keywords; /* separated by blanks, compared without case */
-	const char *expression;
-	/* A secret of many lines: what its last line begins with. All up to there is left out. */
-	const char *block_end;
+enum tl_redact_level { TL_REDACT_SECRETS, TL_REDACT_IDENTITIES, TL_REDACT_OFF };
+
+struct tl_redact_sources {
+	const char *site_dir;  /* *.yaml, in the order of their names; NULL or missing: none */
+	const char *cache_dir; /* for what is compiled; NULL: none */
 };
 
-/* Our own rules. */
-extern const struct tl_redact_rule tl_redact_builtin[];
-extern const size_t tl_redact_builtin_count;
-
 struct tl_redact_rules; /* compiled */
-/* TL_EINVAL names the rule whose expression does not compile. `rows` must live as long. */
-TL_MUST_CHECK int tl_redact_rules_new(const struct tl_redact_rule *rows, size_t count,
-				      struct tl_redact_rules **ret_rules, struct tl_err *err);
+/* Our own rules (agent/redact/rules) and the site's. TL_ECONFIG "file:line: …" for what a rule may not
+ * say. */
+TL_MUST_CHECK int tl_redact_rules_open(const struct tl_redact_sources *sources,
+				       struct tl_redact_rules **ret_rules, struct tl_err *err);
+/* The rules of one file's text alone. */
+TL_MUST_CHECK int tl_redact_rules_parse(const char *name, const char *text, size_t len,
+					struct tl_redact_rules **ret_rules, struct tl_err *err);
+/* What the rules are called in a bundle's manifest: TL_REDACT_RULESET, with a digest of the site's where
+ * there are some. */
+const char *tl_redact_rules_name(const struct tl_redact_rules *rules);
 void tl_redact_rules_free(struct tl_redact_rules *rules);
 TL_DEFINE_AUTO_PTR(tl_redact_rules, tl_redact_rules_free);
+
+struct tl_redact_rule_facts {
+	const char *id, *description; /* description: may be NULL */
+	const char *file;
+	size_t line;
+};
+size_t tl_redact_rules_count(const struct tl_redact_rules *rules);
+struct tl_redact_rule_facts tl_redact_rules_facts(const struct tl_redact_rules *rules,
+						  size_t index);
+
+/* Replaced by tl_redact_rules_open; the arguments mean nothing. */
+extern const struct tl_redact_rule *const tl_redact_builtin;
+extern const size_t tl_redact_builtin_count;
+TL_MUST_CHECK int tl_redact_rules_new(const struct tl_redact_rule *rows, size_t count,
+				      struct tl_redact_rules **ret_rules, struct tl_err *err);
 
 struct tl_redact_limits {
 	size_t window_bytes;  /* the longest line that is looked at whole */
@@ -58,6 +71,14 @@ TL_MUST_CHECK int tl_redactor_new(const struct tl_redact_rules *rules,
 				  struct tl_redactor **ret_redactor, struct tl_err *err);
 /* Begins a new text: what was held back of an unfinished one is wiped, counts go to 0. */
 void tl_redactor_begin(struct tl_redactor *redactor, tl_redact_output *output, void *arg);
+/* The level is SECRETS until it is set. At OFF bytes pass as they are, and the report says so. */
+void tl_redactor_set_level(struct tl_redactor *redactor, enum tl_redact_level level);
+/* What finds addresses and names (redact/identity.h); stays the caller's. NULL: none are replaced. */
+struct tl_identities;
+void tl_redactor_set_identities(struct tl_redactor *redactor, struct tl_identities *identities);
+/* The path that the text has on the host, for rules that ask for it; copied, and holds until the next. NULL: none.
+ * Before a text's first bytes. */
+void tl_redactor_set_path(struct tl_redactor *redactor, const char *path);
 TL_MUST_CHECK int tl_redactor_feed(struct tl_redactor *redactor, const void *bytes, size_t len,
 				   struct tl_err *err);
 /* Ends the text: puts out what is held back. */

@@ -16,12 +16,17 @@ const struct tl_redact_limits tl_redact_limits_default = {
 };
 
 struct tl_redactor {
+	const struct tl_redact_rules *rules;
+	enum tl_redact_level level;
+	struct tl_identities *identities;
+	char *path;
+	bool lost_path; /* no memory for it: nothing can be judged */
 	struct tl_redact_limits limits;
 	struct matcher matcher;
 	tl_redact_output *output;
 	void *arg;
 	struct tl_buf held; /* an unfinished line, or its last window's rest */
-	uint64_t counts[TL_REDACT_RULES_MAX];
+	uint64_t *counts;   /* by rule */
 	uint64_t withheld;
 	bool drop_line;	       /* up to the next newline */
 	const char *block_end; /* inside a block: what ends it */
@@ -38,6 +43,10 @@ int tl_redactor_new(const struct tl_redact_rules *rules, const struct tl_redact_
 				  "the redactor's overlap must be below half its window");
 	if (!redactor || matcher_init(&redactor->matcher, rules, limits->match_limit) < 0)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for redaction");
+	redactor->rules = rules;
+	redactor->counts = calloc(tl_redact_rules_count(rules) + 1, sizeof(*redactor->counts));
+	if (!redactor->counts)
+		return tl_err_set(err, TL_ENOMEM, "out of memory for redaction");
 	redactor->limits = *limits;
 	redactor->held = (struct tl_buf)TL_BUF_SECRET_INIT(limits->window_bytes);
 	*ret_redactor = tl_steal(&redactor);
@@ -50,6 +59,8 @@ void tl_redactor_free(struct tl_redactor *redactor)
 		return;
 	matcher_clear(&redactor->matcher);
 	tl_buf_clear(&redactor->held);
+	free(redactor->counts);
+	free(redactor->path);
 	free(redactor);
 }
 
@@ -59,10 +70,28 @@ void tl_redactor_begin(struct tl_redactor *redactor, tl_redact_output *output, v
 	redactor->arg = arg;
 	tl_buf_consume(&redactor->held, redactor->held.len);
 	tl_buf_reset(&redactor->held);
-	memset(redactor->counts, 0, sizeof redactor->counts);
+	memset(redactor->counts, 0,
+	       tl_redact_rules_count(redactor->rules) * sizeof(*redactor->counts));
 	redactor->withheld = 0;
 	redactor->drop_line = false;
 	redactor->block_end = NULL;
+}
+
+void tl_redactor_set_level(struct tl_redactor *redactor, enum tl_redact_level level)
+{
+	redactor->level = level;
+}
+
+void tl_redactor_set_identities(struct tl_redactor *redactor, struct tl_identities *identities)
+{
+	redactor->identities = identities;
+}
+
+void tl_redactor_set_path(struct tl_redactor *redactor, const char *path)
+{
+	free(redactor->path);
+	redactor->path = path ? strdup(path) : NULL;
+	redactor->lost_path = path && !redactor->path;
 }
 
 uint64_t tl_redactor_withheld(const struct tl_redactor *redactor)
@@ -78,7 +107,7 @@ static int put(struct tl_redactor *redactor, const char *bytes, size_t len, stru
 static int put_replacement(struct tl_redactor *redactor, const struct span *span,
 			   struct tl_err *err)
 {
-	const struct tl_redact_rule *row = ruleset_row(redactor->matcher.rules, span->rule);
+	const struct rule *row = ruleset_rule(redactor->rules, span->rule);
 	char text[96];
 	int len = snprintf(text, sizeof text, "[redacted:%s]", row->id);
 
@@ -270,6 +299,10 @@ int tl_redactor_feed(struct tl_redactor *redactor, const void *bytes, size_t len
 {
 	const char *at = bytes;
 
+	if (redactor->lost_path)
+		return tl_err_set(err, TL_ENOMEM, "out of memory for redaction");
+	if (redactor->level == TL_REDACT_OFF)
+		return put(redactor, bytes, len, err);
 	while (len > 0) {
 		bool direct = redactor->held.len == 0;
 		size_t consumed, taken = 0;
@@ -317,10 +350,10 @@ int tl_redactor_flush(struct tl_redactor *redactor, struct tl_err *err)
 
 void tl_redactor_report(const struct tl_redactor *redactor, json_t *counts)
 {
-	for (size_t i = 0; i <= ruleset_count(redactor->matcher.rules); i++) {
-		bool last = i == ruleset_count(redactor->matcher.rules);
+	for (size_t i = 0; i <= tl_redact_rules_count(redactor->rules); i++) {
+		bool last = i == tl_redact_rules_count(redactor->rules);
 		uint64_t count = last ? redactor->withheld : redactor->counts[i];
-		const char *name = last ? "withheld" : ruleset_row(redactor->matcher.rules, i)->id;
+		const char *name = last ? "withheld" : ruleset_rule(redactor->rules, i)->id;
 		json_int_t before = json_integer_value(json_object_get(counts, name));
 
 		if (count > 0)

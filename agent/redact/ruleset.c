@@ -1,8 +1,8 @@
 #include "redact/ruleset.h"
 
+#include <stdio.h>
 #include <string.h>
-
-#include "redact/gate.h"
+#include <strings.h>
 
 #define JIT_STACK_MIN (32 * 1024)
 #define JIT_STACK_MAX (1024 * 1024)
@@ -10,67 +10,23 @@
 #define LOOK_BACK 256
 
 struct tl_redact_rules {
-	const struct tl_redact_rule *rows;
-	pcre2_code *codes[TL_REDACT_RULES_MAX];
-	size_t count;
-	struct gate *gate;
+	struct rule_set set;
+	char name[RULESET_NAME_MAX];
 };
 
-static int add_keywords(struct gate *gate, const char *keywords, unsigned rule)
-{
-	while (*keywords) {
-		size_t len = strcspn(keywords, " ");
-		int r = len ? gate_add(gate, keywords, len, rule) : 0;
-
-		if (r < 0)
-			return r;
-		keywords += len + (keywords[len] == ' ');
-	}
-	return 0;
-}
-
-static int compile_row(struct tl_redact_rules *rules, const struct tl_redact_rule *row,
-		       struct tl_err *err)
-{
-	PCRE2_UCHAR text[128];
-	PCRE2_SIZE offset;
-	int code;
-	pcre2_code *compiled =
-		pcre2_compile((PCRE2_SPTR)row->expression, PCRE2_ZERO_TERMINATED,
-			      PCRE2_CASELESS | PCRE2_NEVER_UTF, &code, &offset, NULL);
-
-	if (!compiled) {
-		pcre2_get_error_message(code, text, sizeof text);
-		return tl_err_set(err, TL_EINVAL, "redaction rule %s: %s at position %zu", row->id,
-				  (char *)text, offset);
-	}
-	/* Without JIT (a kernel that forbids it) the same expression is interpreted. */
-	pcre2_jit_compile(compiled, PCRE2_JIT_COMPLETE);
-	rules->codes[rules->count] = compiled;
-	return add_keywords(rules->gate, row->keywords, (unsigned)rules->count++);
-}
-
-int tl_redact_rules_new(const struct tl_redact_rule *rows, size_t count,
-			struct tl_redact_rules **ret_rules, struct tl_err *err)
+int ruleset_new(struct rule_set *set, const char *name, const char *cache_dir TL_UNUSED,
+		struct tl_redact_rules **ret_rules, struct tl_err *err)
 {
 	tl_auto(tl_redact_rules) struct tl_redact_rules *rules = calloc(1, sizeof *rules);
 
-	if (count > TL_REDACT_RULES_MAX)
-		return tl_err_set(err, TL_ETOOBIG, "more than %d redaction rules",
-				  TL_REDACT_RULES_MAX);
-	if (!rules || !(rules->gate = gate_new()))
+	if (!rules)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for redaction rules");
-	rules->rows = rows;
-	for (size_t i = 0; i < count; i++) {
-		int r = compile_row(rules, &rows[i], err);
-
-		if (r == TL_ENOMEM)
-			tl_err_set(err, r, "out of memory for redaction rule %s", rows[i].id);
-		if (r < 0)
-			return r;
-	}
-	if (gate_build(rules->gate) < 0)
-		return tl_err_set(err, TL_ENOMEM, "out of memory for redaction rules");
+	rules->set = *set;
+	*set = (struct rule_set){.rules = NULL};
+	snprintf(rules->name, sizeof rules->name, "%s", name);
+	for (size_t i = 0; i < rules->set.count; i++)
+		if (rules->set.rules[i].code)
+			pcre2_jit_compile(rules->set.rules[i].code, PCRE2_JIT_COMPLETE);
 	*ret_rules = tl_steal(&rules);
 	return 0;
 }
@@ -79,20 +35,30 @@ void tl_redact_rules_free(struct tl_redact_rules *rules)
 {
 	if (!rules)
 		return;
-	for (size_t i = 0; i < rules->count; i++)
-		pcre2_code_free(rules->codes[i]);
-	gate_free(rules->gate);
+	rule_set_clear(&rules->set);
 	free(rules);
 }
 
-const struct tl_redact_rule *ruleset_row(const struct tl_redact_rules *rules, size_t rule)
+const char *tl_redact_rules_name(const struct tl_redact_rules *rules)
 {
-	return &rules->rows[rule];
+	return rules->name;
 }
 
-size_t ruleset_count(const struct tl_redact_rules *rules)
+const struct rule *ruleset_rule(const struct tl_redact_rules *rules, size_t rule)
 {
-	return rules->count;
+	return &rules->set.rules[rule];
+}
+
+size_t tl_redact_rules_count(const struct tl_redact_rules *rules)
+{
+	return rules->set.count;
+}
+
+struct tl_redact_rule_facts tl_redact_rules_facts(const struct tl_redact_rules *rules, size_t index)
+{
+	const struct rule *rule = &rules->set.rules[index];
+
+	return (struct tl_redact_rule_facts){rule->id, rule->description, rule->file, rule->line};
 }
 
 int matcher_init(struct matcher *matcher, const struct tl_redact_rules *rules, uint32_t match_limit)
@@ -160,13 +126,13 @@ static size_t next_offset(const struct span *span)
 
 static int find_rule(struct matcher *matcher, unsigned rule, const char *text, size_t len)
 {
-	const char *block_end = matcher->rules->rows[rule].block_end;
+	const char *block_end = matcher->rules->set.rules[rule].block_end;
 	const PCRE2_SIZE *at = pcre2_get_ovector_pointer(matcher->data);
 	size_t offset = 0;
 
 	while (offset < len) {
-		int r = pcre2_match(matcher->rules->codes[rule], (PCRE2_SPTR)text, len, offset, 0,
-				    matcher->data, matcher->context);
+		int r = pcre2_match(matcher->rules->set.rules[rule].code, (PCRE2_SPTR)text, len,
+				    offset, 0, matcher->data, matcher->context);
 		struct span span = {.rule = rule};
 
 		if (r == PCRE2_ERROR_NOMATCH)
@@ -222,18 +188,31 @@ static void merge_spans(struct matcher *matcher)
 	matcher->count = (size_t)(out - matcher->spans) + 1;
 }
 
+static bool has_keyword(const struct rule *rule, const char *text, size_t len)
+{
+	if (!rule->code)
+		return false;
+	for (size_t i = 0; i < rule->keywords.count; i++) {
+		const char *keyword = rule->keywords.items[i];
+		size_t keyword_len = strlen(keyword);
+
+		for (size_t at = 0; at + keyword_len <= len; at++)
+			if (strncasecmp(text + at, keyword, keyword_len) == 0)
+				return true;
+	}
+	return rule->keywords.count == 0;
+}
+
 int matcher_find(struct matcher *matcher, const char *text, size_t len)
 {
-	uint64_t candidates = gate_scan(matcher->rules->gate, text, len);
-
 	matcher->count = 0;
-	while (candidates) {
-		unsigned rule = (unsigned)__builtin_ctzll(candidates);
-		int r = find_rule(matcher, rule, text, len);
+	for (unsigned rule = 0; rule < matcher->rules->set.count; rule++) {
+		int r = has_keyword(&matcher->rules->set.rules[rule], text, len)
+				? find_rule(matcher, rule, text, len)
+				: 0;
 
 		if (r < 0)
 			return r;
-		candidates &= candidates - 1;
 	}
 	if (matcher->count > 1)
 		qsort(matcher->spans, matcher->count, sizeof *matcher->spans, compare_spans);

@@ -2,11 +2,10 @@
 #ifndef TOWLINE_REDACT_RULESET_H
 #define TOWLINE_REDACT_RULESET_H
 
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-#include <stdbool.h>
-
+#include "redact/load.h"
 #include "redact/redact.h"
+
+#define RULESET_NAME_MAX 64
 
 struct span {
 	size_t anchor; /* where the match begins: keyword and secret must not be parted */
@@ -34,7 +33,9 @@ void matcher_clear(struct matcher *matcher);
 /* Finds all secrets in `text`: sorted, disjoint. A negative result means: not examined. */
 TL_MUST_CHECK int matcher_find(struct matcher *matcher, const char *text, size_t len);
 
-const struct tl_redact_rule *ruleset_row(const struct tl_redact_rules *rules, size_t rule);
-size_t ruleset_count(const struct tl_redact_rules *rules);
+/* Takes over what is in `set`. */
+TL_MUST_CHECK int ruleset_new(struct rule_set *set, const char *name, const char *cache_dir,
+			      struct tl_redact_rules **ret_rules, struct tl_err *err);
+const struct rule *ruleset_rule(const struct tl_redact_rules *rules, size_t rule);
 
 #endif

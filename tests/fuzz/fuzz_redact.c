@@ -22,12 +22,12 @@ static int to_buf(void *arg, const void *bytes, size_t len, struct tl_err *err T
 static struct tl_redactor *redactor_for_all(void)
 {
 	static const struct tl_redact_limits limits = {1024, 256, 100000};
+	static const struct tl_redact_sources sources = {.site_dir = NULL};
 	static struct tl_redact_rules *rules;
 	static struct tl_redactor *redactor;
 
-	if (!redactor &&
-	    (tl_redact_rules_new(tl_redact_builtin, tl_redact_builtin_count, &rules, NULL) < 0 ||
-	     tl_redactor_new(rules, &limits, &redactor, NULL) < 0))
+	if (!redactor && (tl_redact_rules_open(&sources, &rules, NULL) < 0 ||
+			  tl_redactor_new(rules, &limits, &redactor, NULL) < 0))
 		abort();
 	return redactor;
 }

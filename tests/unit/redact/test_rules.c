@@ -15,9 +15,10 @@ static struct tl_redactor *redactor;
 
 static int make_redactor(void **state TL_UNUSED)
 {
+	static const struct tl_redact_sources sources = {.site_dir = NULL};
 	struct tl_err err = TL_ERR_INIT;
 
-	if (tl_redact_rules_new(tl_redact_builtin, tl_redact_builtin_count, &rules, &err) < 0 ||
+	if (tl_redact_rules_open(&sources, &rules, &err) < 0 ||
 	    tl_redactor_new(rules, &tl_redact_limits_default, &redactor, &err) < 0) {
 		fprintf(stderr, "%s\n", tl_err_text(&err));
 		return -1;
