@@ -8,6 +8,7 @@
 #include <towline/bundle.h>
 #include <towline/fs.h>
 #include <towline/id.h>
+#include <towline/sealed.h>
 #include <towline/str.h>
 
 #define COMPRESSION_LEVEL "3"
@@ -19,6 +20,7 @@ struct bundle_writer {
 	struct bundle_options options;
 	char id[TL_ID_LEN + 1];
 	struct archive *archive;
+	struct tl_sealer *sealer; /* NULL: not encrypted */
 	struct tl_sha256 *member_hash, *packed_hash;
 	uint64_t packed_bytes;
 	struct tl_err fault; /* of the output, as it happened */
@@ -29,9 +31,10 @@ struct bundle_writer {
 	char piece[PIECE];
 };
 
-static int write_file(struct bundle_writer *writer, const void *bytes, size_t len,
-		      struct tl_err *err)
+/* A tl_sealer_output. */
+static int write_file(void *arg, const void *bytes, size_t len, struct tl_err *err)
 {
+	struct bundle_writer *writer = arg;
 	uint64_t max = writer->options.max_bytes;
 	int r;
 
@@ -49,15 +52,20 @@ static int write_file(struct bundle_writer *writer, const void *bytes, size_t le
 	return 0;
 }
 
+static int put(struct bundle_writer *writer, const void *bytes, size_t len)
+{
+	if (writer->fault.code)
+		return writer->fault.code;
+	return writer->sealer ? tl_sealer_write(writer->sealer, bytes, len, &writer->fault)
+			      : write_file(writer, bytes, len, &writer->fault);
+}
+
 static la_ssize_t write_packed(struct archive *archive, void *arg, const void *bytes, size_t len)
 {
-	struct bundle_writer *writer = arg;
-
-	if (write_file(writer, bytes, len, &writer->fault) < 0) {
-		archive_set_error(archive, EIO, "write");
-		return -1;
-	}
-	return (la_ssize_t)len;
+	if (put(arg, bytes, len) == 0)
+		return (la_ssize_t)len;
+	archive_set_error(archive, EIO, "write");
+	return -1;
 }
 
 static int archive_fault(const struct bundle_writer *writer, struct tl_err *err)
@@ -86,7 +94,7 @@ int bundle_writer_open(const struct bundle_options *options, struct bundle_write
 		       struct tl_err *err)
 {
 	tl_auto(bundle_writer) struct bundle_writer *writer = calloc(1, sizeof *writer);
-	int r;
+	int r = 0;
 
 	if (!writer)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for the bundle");
@@ -102,7 +110,10 @@ int bundle_writer_open(const struct bundle_options *options, struct bundle_write
 	writer->notes = json_array();
 	if (!writer->archive || !writer->packed_hash || !writer->notes)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for the bundle");
-	r = open_archive(writer, err);
+	if (options->recipients)
+		r = tl_sealer_new(options->recipients, write_file, writer, &writer->sealer, err);
+	if (r == 0)
+		r = open_archive(writer, err);
 	if (r < 0)
 		return r;
 	*ret_writer = tl_steal(&writer);
@@ -114,9 +125,12 @@ void bundle_writer_free(struct bundle_writer *writer)
 	if (!writer)
 		return;
 	if (writer->archive) {
-		archive_write_fail(writer->archive); /* an unfinished bundle must not look whole */
+		/* an unfinished bundle must not look whole: what is packed yet leads nowhere */
+		if (!writer->fault.code)
+			tl_err_set(&writer->fault, TL_ECANCELED, "the bundle is given up");
 		archive_write_free(writer->archive);
 	}
+	tl_sealer_free(writer->sealer);
 	tl_sha256_free(writer->member_hash);
 	tl_sha256_free(writer->packed_hash);
 	json_decref(writer->paths);
@@ -365,6 +379,11 @@ static json_t *list_files(const json_t *index)
 	return files;
 }
 
+uint64_t bundle_writer_packed(const struct bundle_writer *writer)
+{
+	return writer->packed_bytes;
+}
+
 int bundle_writer_close(struct bundle_writer *writer, json_t *collectors,
 			struct bundle_writer_facts *ret_facts, struct tl_err *err)
 {
@@ -377,6 +396,8 @@ int bundle_writer_close(struct bundle_writer *writer, json_t *collectors,
 		r = write_index(writer, collectors, err);
 	if (r == 0 && archive_write_close(writer->archive) != ARCHIVE_OK)
 		r = archive_fault(writer, err);
+	if (r == 0 && writer->sealer)
+		r = tl_sealer_finish(writer->sealer, err);
 	if (r < 0)
 		return r;
 	tl_sha256_final(writer->packed_hash, digest);

@@ -1,9 +1,8 @@
 /* Writes a bundle (docs/bundle-format.md) to a descriptor: members in the order they come, then report,
  * errors and index; packed, hashed and, where recipients are given, encrypted on the way.
  *
- * It knows no redactor: what it is given has been redacted, names and notes included
- * (collect/redacting_writer.h, or the processes that collect). Deterministic: the same members give
- * the same bytes, encryption aside. One thread at a time. */
+ * It knows no redactor: what it is given has been redacted, names and notes included. Deterministic:
+ * the same members give the same bytes, encryption aside. One thread at a time. */
 #ifndef TOWLINE_COLLECT_BUNDLE_WRITER_H
 #define TOWLINE_COLLECT_BUNDLE_WRITER_H
 
@@ -76,6 +75,9 @@ void bundle_writer_count(struct bundle_writer *writer, json_t *redactions);
 /* A line of errors.jsonl, {"collector", "source", "kind", "text"}; takes `note` over. Lines beyond
  * 20,000 are counted only. */
 void bundle_writer_add_note(struct bundle_writer *writer, json_t *note);
+
+/* Bytes of the file so far; what the packer still holds is not among them. */
+uint64_t bundle_writer_packed(const struct bundle_writer *writer);
 
 /* Writes errors.jsonl, redaction/report.json and INDEX.json (with `collectors` in it, may be NULL)
  * and closes the archive. */
