@@ -1,4 +1,4 @@
-/* A collector is one row of one table (collectors.c): what it takes, how much, how long. Rows of the
+/* A collector is one row of one table (table/GROUP.c): what it takes, how much, how long. Rows of the
  * kinds below are data; built-in ones name a function. A row fails alone: what it could not have is
  * noted, and only a fault of the bundle itself (disk, redactor) or an interruption ends the run. */
 #ifndef TOWLINE_COLLECT_COLLECTOR_H
@@ -68,8 +68,11 @@ struct collect_context {
 	const char *outcome; /* "ok", "absent", "partial": what the index says of the row */
 };
 
-extern const struct collector collectors[];
-extern const size_t collector_count;
+#define COLLECTORS_MAX 512
+
+/* The table: every built-in row, group after group (agent/collect/table), in the order of the bundle.
+ * Static storage. Any thread. */
+const struct collector *collectors_all(size_t *ret_count);
 
 /* The four kinds' runners. */
 TL_MUST_CHECK int collect_files(struct collect_context *context, struct tl_err *err);

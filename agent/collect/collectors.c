@@ -1,89 +1,31 @@
 #include "collect/collector.h"
 
-#define KIB 1024u
-#define MIB (1024u * 1024u)
-#define S(...) ((const char *const[]){__VA_ARGS__, NULL})
+#include <pthread.h>
+
+#include "collect/table/table.h"
 
 /* In the order in which they run: facts first, logs last. */
-const struct collector collectors[] = {
-	{"identity", "identity", "names, versions and time of this host", COLLECT_BUILTIN,
-	 COLLECT_LOW, COLLECT_QUICK, NULL, collect_identity, 64 * KIB, 2000},
-	{"release", "identity", "distribution and kernel", COLLECT_FILES, COLLECT_LOW,
-	 COLLECT_QUICK | COLLECT_LINKS,
-	 S("/etc/os-release", "/etc/debian_version", "/etc/redhat-release", "/etc/hostname",
-	   "/etc/timezone", "/etc/adjtime"),
-	 NULL, 64 * KIB, 2000},
-	{"kernel", "identity", "kernel version, command line, uptime", COLLECT_KERNEL, COLLECT_LOW,
-	 COLLECT_QUICK,
-	 S("/proc/version", "/proc/cmdline", "/proc/uptime", "/proc/sys/kernel/random/boot_id",
-	   "/proc/sys/kernel/tainted", "/proc/modules", "/proc/cpuinfo"),
-	 NULL, 512 * KIB, 2000},
-	{"machine", "identity", "maker and model", COLLECT_KERNEL, COLLECT_LOW, 0,
-	 S("/sys/class/dmi/id/sys_vendor", "/sys/class/dmi/id/product_name",
-	   "/sys/class/dmi/id/bios_version", "/sys/class/dmi/id/bios_date"),
-	 NULL, 4 * KIB, 2000},
-	{"health", "health", "typed facts with verdicts", COLLECT_BUILTIN, COLLECT_LOW,
-	 COLLECT_QUICK, NULL, collect_health, 256 * KIB, 8000},
-	{"memory", "memory", "memory, load and pressure", COLLECT_KERNEL, COLLECT_LOW,
-	 COLLECT_QUICK,
-	 S("/proc/meminfo", "/proc/vmstat", "/proc/loadavg", "/proc/stat", "/proc/swaps",
-	   "/proc/pressure/*", "/proc/buddyinfo"),
-	 NULL, 256 * KIB, 2000},
-	{"disk-free", "storage", "space on each file system", COLLECT_COMMAND, COLLECT_LOW,
-	 COLLECT_QUICK, S("df", "-Pk"), NULL, 256 * KIB, 5000},
-	{"inodes-free", "storage", "inodes on each file system", COLLECT_COMMAND, COLLECT_LOW,
-	 COLLECT_QUICK, S("df", "-Pi"), NULL, 256 * KIB, 5000},
-	{"mounts", "storage", "mounts and disk counters", COLLECT_KERNEL, COLLECT_LOW,
-	 COLLECT_QUICK,
-	 S("/proc/self/mounts", "/proc/self/mountinfo", "/proc/diskstats", "/proc/mdstat",
-	   "/proc/partitions"),
-	 NULL, 512 * KIB, 2000},
-	{"fstab", "storage", "what should be mounted", COLLECT_FILES, COLLECT_LOW, 0,
-	 S("/etc/fstab"), NULL, 256 * KIB, 2000},
-	{"block-devices", "storage", "disks and partitions", COLLECT_COMMAND, COLLECT_LOW, 0,
-	 S("lsblk", "--json", "--output-all"), NULL, MIB, 5000},
-	{"processes", "processes", "every process with its arguments", COLLECT_BUILTIN, COLLECT_LOW,
-	 COLLECT_QUICK, NULL, collect_processes, 8 * MIB, 10000},
-	{"network-counters", "network", "sockets, routes and counters of the kernel",
-	 COLLECT_KERNEL, COLLECT_LOW, COLLECT_QUICK,
-	 S("/proc/net/dev", "/proc/net/route", "/proc/net/arp", "/proc/net/snmp",
-	   "/proc/net/netstat", "/proc/net/sockstat", "/proc/net/tcp", "/proc/net/tcp6",
-	   "/proc/net/udp", "/proc/net/udp6"),
-	 NULL, 2 * MIB, 5000},
-	{"addresses", "network", "network addresses", COLLECT_COMMAND, COLLECT_LOW, 0,
-	 S("ip", "-j", "addr"), NULL, MIB, 5000},
-	{"routes", "network", "routes", COLLECT_COMMAND, COLLECT_LOW, 0, S("ip", "-j", "route"),
-	 NULL, MIB, 5000},
-	{"sockets", "network", "socket summary", COLLECT_COMMAND, COLLECT_LOW, 0, S("ss", "-s"),
-	 NULL, 64 * KIB, 5000},
-	{"name-service", "network", "resolver and hosts", COLLECT_FILES, COLLECT_LOW,
-	 COLLECT_QUICK | COLLECT_LINKS,
-	 S("/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf"), NULL,
-	 256 * KIB, 2000},
-	{"failed-units", "services", "units that failed", COLLECT_COMMAND, COLLECT_LOW,
-	 COLLECT_QUICK, S("systemctl", "--failed", "--no-pager", "--no-legend", "--plain"), NULL,
-	 256 * KIB, 5000},
-	{"units", "services", "all units and their state", COLLECT_COMMAND, COLLECT_LOW, 0,
-	 S("systemctl", "list-units", "--all", "--no-pager", "--no-legend", "--plain"), NULL, MIB,
-	 8000},
-	{"time-sync", "identity", "clock and time zone", COLLECT_COMMAND, COLLECT_LOW, 0,
-	 S("timedatectl", "show", "--no-pager"), NULL, 16 * KIB, 5000},
-	{"packages", "packages", "installed packages (dpkg)", COLLECT_BUILTIN, COLLECT_LOW, 0, NULL,
-	 collect_packages, 8 * MIB, 10000},
-	{"packages-rpm", "packages", "installed packages (rpm)", COLLECT_COMMAND, COLLECT_LOW, 0,
-	 S("rpm", "-qa"), NULL, 8 * MIB, 30000},
-	{"package-log", "packages", "recent package changes", COLLECT_FILES, COLLECT_LOW,
-	 COLLECT_TAIL, S("/var/log/dpkg.log", "/var/log/apt/history.log", "/var/log/dnf.log"), NULL,
-	 MIB, 5000},
-	{"kernel-log", "logs", "kernel messages", COLLECT_COMMAND, COLLECT_LOW, COLLECT_PRIVILEGED,
-	 S("dmesg", "--time-format", "iso"), NULL, 4 * MIB, 5000},
-	{"journal", "logs", "the last day of the journal", COLLECT_BUILTIN, COLLECT_LOW,
-	 COLLECT_PRIVILEGED, NULL, collect_journal, 32 * MIB, 20000},
-	{"text-logs", "logs", "the end of the text logs", COLLECT_FILES, COLLECT_LOW,
-	 COLLECT_TAIL | COLLECT_PRIVILEGED,
-	 S("/var/log/syslog", "/var/log/messages", "/var/log/kern.log", "/var/log/auth.log",
-	   "/var/log/secure", "/var/log/daemon.log", "/var/log/dmesg", "/var/log/boot.log",
-	   "/var/log/cron.log", "/var/log/nginx/error.log", "/var/log/apache2/error.log"),
-	 NULL, MIB, 10000},
+static const struct collector *const groups[] = {
+	identity_collectors, health_collectors,	    memory_collectors,	     processes_collectors,
+	storage_collectors,  network_collectors,    services_collectors,     packages_collectors,
+	security_collectors, containers_collectors, applications_collectors, logs_collectors,
 };
-const size_t collector_count = TL_ARRAY_LEN(collectors);
+
+static struct collector table[COLLECTORS_MAX];
+static size_t table_count;
+static pthread_once_t joined = PTHREAD_ONCE_INIT;
+
+static void join(void)
+{
+	for (size_t i = 0; i < TL_ARRAY_LEN(groups); i++)
+		for (const struct collector *row = groups[i];
+		     row->name && table_count < COLLECTORS_MAX; row++)
+			table[table_count++] = *row;
+}
+
+const struct collector *collectors_all(size_t *ret_count)
+{
+	pthread_once(&joined, join);
+	*ret_count = table_count;
+	return table;
+}

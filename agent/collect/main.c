@@ -72,13 +72,12 @@ static int collect(struct tl_err *err)
 	struct collect_options options = {
 		.clock = tl_clock_system(),
 		.root = "",
-		.rows = collectors,
-		.row_count = collector_count,
 		.bundle_fd = BUNDLE_FD,
 		.progress_fd = fcntl(PROGRESS_FD, F_GETFD) < 0 ? -1 : PROGRESS_FD,
 	};
 	int r = read_request(&json, err);
 
+	options.rows = collectors_all(&options.row_count);
 	if (r == 0)
 		r = collect_request_read(json, &request, err);
 	if (r == 0)

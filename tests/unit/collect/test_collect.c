@@ -24,20 +24,6 @@ static struct collector command_row(const char *const *argv, int timeout_ms)
 				  .timeout_ms = timeout_ms};
 }
 
-static void table_is_well_formed(void **state TL_UNUSED)
-{
-	for (size_t i = 0; i < collector_count; i++) {
-		const struct collector *row = &collectors[i];
-
-		assert_true(tl_str_is_name(row->name, 64) && tl_str_is_name(row->group, 64));
-		assert_true(row->max_bytes > 0 && row->timeout_ms > 0 && strlen(row->summary) > 3);
-		assert_true((row->kind == COLLECT_BUILTIN) == (row->run != NULL));
-		assert_true((row->kind == COLLECT_BUILTIN) == (row->sources == NULL));
-		for (size_t j = 0; j < i; j++)
-			assert_string_not_equal(collectors[j].name, row->name);
-	}
-}
-
 static void manifest_says_what_was_asked_and_covered(void **state)
 {
 	struct stage *stage = *state;
@@ -170,7 +156,6 @@ int main(void)
 {
 #define STAGED(test) cmocka_unit_test_setup_teardown(test, stage_set_up, stage_tear_down)
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(table_is_well_formed),
 		STAGED(manifest_says_what_was_asked_and_covered),
 		STAGED(command_output_has_its_circumstances_beside_it),
 		STAGED(hung_command_does_not_stop_the_rest),
