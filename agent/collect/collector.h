@@ -1,6 +1,6 @@
 /* A collector is one row of one table (table/GROUP.c): what it takes, how much, how long. Rows of the
- * kinds below are data; built-in ones name a function. A row fails alone: what it could not have is
- * noted, and only a fault of the bundle itself (disk, redactor) or an interruption ends the run. */
+ * kinds below are data; built-in ones name a function. A row runs in a collecting process (worker.h) and
+ * fails alone: what it could not have is noted, and a process that hangs or crashes is replaced. */
 #ifndef TOWLINE_COLLECT_COLLECTOR_H
 #define TOWLINE_COLLECT_COLLECTOR_H
 
@@ -9,11 +9,12 @@
 #include <towline/clock.h>
 #include <towline/err.h>
 
-#include "collect/redacting_writer.h"
+#include "collect/bundle_writer.h"
 #include "collect/slice.h"
 
 struct collect_context;
 struct collector;
+struct member_stream;
 
 enum collector_kind {
 	COLLECT_FILES,	 /* sources are globs; regular files only, no link followed out */
@@ -49,7 +50,8 @@ struct collector {
 	enum collector_sensitivity sensitivity;
 	unsigned flags;
 	const char *const *sources; /* ends with NULL */
-	/* Returns 0 (having noted what went wrong) or the fault that ends the run. */
+	/* Returns 0 (having noted what went wrong) or the fault that ends the row. Rows of any kind may
+	 * have one; it is run in place of the kind's own. */
 	int (*run)(struct collect_context *context, struct tl_err *err);
 	uint64_t max_bytes; /* of one member, before redaction */
 	int timeout_ms;	    /* of the row */
@@ -57,7 +59,7 @@ struct collector {
 
 /* What a run of one collector has in hand. */
 struct collect_context {
-	struct redacting_writer *writer;
+	struct member_stream *stream;
 	const struct tl_clock *clock;
 	const char *root; /* "" on a host; a directory that stands for / in tests */
 	int root_fd;
@@ -78,8 +80,8 @@ const struct collector *collectors_all(size_t *ret_count);
 TL_MUST_CHECK int collect_files(struct collect_context *context, struct tl_err *err);
 TL_MUST_CHECK int collect_command(struct collect_context *context, struct tl_err *err);
 
-/* What a collector gives away goes through these alone: redacted, counted, and looked at by the analyzers
- * before anything is written. One member at a time. */
+/* What a collector gives away goes through these alone, in a process of its own: looked at by the
+ * analyzers, redacted, counted and bounded before anything is written. One member at a time. */
 TL_MUST_CHECK int collect_member_begin(struct collect_context *context,
 				       const struct bundle_member *member, struct tl_err *err);
 TL_MUST_CHECK int collect_member_write(struct collect_context *context, const void *bytes,
@@ -99,6 +101,8 @@ TL_MUST_CHECK int collect_member_redact(struct collect_context *context, const c
 /* Notes a source that could not be had, or not wholly, for errors.jsonl. */
 void collect_note(struct collect_context *context, const char *source, const char *kind,
 		  const char *text);
+/* True when a person or policy wants this path of the host left out: it is not even opened then. */
+bool collect_excluded(const struct collect_context *context, const char *path);
 /* True when the row's time is over; notes it for `source`. */
 bool collect_expired(struct collect_context *context, const char *source);
 

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -15,18 +14,11 @@
 
 #include "collect/collector.h"
 #include "collect/interrupt.h"
+#include "collect/spawn.h"
 
 #define GRACE_MS 500 /* for output that a finished program's children still hold open */
 
 static const char *const search_dirs[] = {"/usr/sbin", "/usr/bin", "/sbin", "/bin"};
-static char *const clean_env[] = {
-	(char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
-	(char[]){"LC_ALL=C"},
-	(char[]){"TERM=dumb"},
-	(char[]){"SYSTEMD_COLORS=0"},
-	NULL,
-};
-
 struct running {
 	const struct command *command;
 	struct command_result *result;
@@ -52,58 +44,20 @@ static bool find_program(const char *name, char path[static 256])
 	return false;
 }
 
-static int set_up_child(posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes, int out,
-			int errors)
-{
-	sigset_t none, all;
-	int r;
-
-	sigemptyset(&none);
-	sigfillset(&all);
-	r = posix_spawn_file_actions_addopen(actions, 0, "/dev/null", O_RDONLY, 0);
-	r = r ? r : posix_spawn_file_actions_adddup2(actions, out, 1);
-	r = r ? r : posix_spawn_file_actions_adddup2(actions, errors, 2);
-	r = r ? r : posix_spawn_file_actions_addclosefrom_np(actions, 3);
-	r = r ? r : posix_spawn_file_actions_addchdir_np(actions, "/");
-	r = r ? r : posix_spawnattr_setpgroup(attributes, 0);
-	r = r ? r : posix_spawnattr_setsigmask(attributes, &none);
-	r = r ? r : posix_spawnattr_setsigdefault(attributes, &all);
-	r = r ? r
-	      : posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP |
-							     POSIX_SPAWN_SETSIGMASK |
-							     POSIX_SPAWN_SETSIGDEF);
-	return r;
-}
-
-static int spawn(const char *path, const char *const *argv, int out, int errors, pid_t *ret_pid)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	int r = posix_spawn_file_actions_init(&actions);
-
-	if (r)
-		return r;
-	r = posix_spawnattr_init(&attributes);
-	if (r == 0) {
-		r = set_up_child(&actions, &attributes, out, errors);
-		/* posix_spawn takes char *const argv[] but changes nothing */
-		r = r ? r
-		      : posix_spawn(ret_pid, path, &actions, &attributes,
-				    (char *const *)(uintptr_t)argv, clean_env);
-		posix_spawnattr_destroy(&attributes);
-	}
-	posix_spawn_file_actions_destroy(&actions);
-	return r;
-}
-
 static int start(struct running *running, const char *path, struct tl_err *err)
 {
-	const char *const *argv = running->command->argv;
+	struct spawn program = {
+		.path = path,
+		.argv = running->command->argv,
+		.timeout_ms = running->command->timeout_ms,
+	};
 	int out[2] = {-1, -1}, errors[2] = {-1, -1};
 	int r = pipe2(out, O_CLOEXEC) < 0 || pipe2(errors, O_CLOEXEC) < 0 ? errno : 0;
 
+	program.out = out[1];
+	program.errors = errors[1];
 	if (r == 0)
-		r = spawn(path, argv, out[1], errors[1], &running->pid);
+		r = spawn_program(&program, &running->pid);
 	running->out = out[0];
 	running->errors = errors[0];
 	if (out[1] >= 0)

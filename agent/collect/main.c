@@ -5,18 +5,16 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <towline/fs.h>
 #include <towline/log.h>
 #include <towline/str.h>
 
 #include "collect/collect.h"
 #include "collect/interrupt.h"
+#include "collect/limits.h"
 
 #define BUNDLE_FD 3
 #define PROGRESS_FD 4
-#define IOPRIO_IDLE (3 << 13) /* ioprio_set(2): class idle */
 
 static const char usage[] = "usage: towline-collect <REQUEST 3>BUNDLE [4>PROGRESS] >RESULT\n"
 			    "\n"
@@ -32,7 +30,7 @@ static const char usage[] = "usage: towline-collect <REQUEST 3>BUNDLE [4>PROGRES
 
 static int read_request(json_t **ret_json, struct tl_err *err)
 {
-	char text[COLLECT_REQUEST_MAX + 1];
+	static char text[COLLECT_REQUEST_MAX + 1];
 	size_t len = 0;
 
 	for (;;) {
@@ -51,16 +49,6 @@ static int read_request(json_t **ret_json, struct tl_err *err)
 					  COLLECT_REQUEST_MAX);
 	}
 	return tl_json_parse(text, len, ret_json, err);
-}
-
-/* A busy host must not notice. */
-static void be_idle(void)
-{
-	struct rlimit none = {0, 0};
-
-	setpriority(PRIO_PROCESS, 0, 19);
-	syscall(SYS_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, 0, IOPRIO_IDLE);
-	setrlimit(RLIMIT_CORE, &none);
 }
 
 static int collect(struct tl_err *err)
@@ -121,7 +109,7 @@ int main(int argc, char **argv)
 	for (int fd = BUNDLE_FD; fd <= PROGRESS_FD; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	interrupt_install();
-	be_idle();
+	limits_be_idle();
 	r = collect(&err);
 	if (r < 0)
 		tell_failure(&err);

@@ -115,7 +115,7 @@ int stage_collect(struct stage *stage, const struct collector *rows, size_t coun
 {
 	tl_fd int fd = memfd_create("bundle", MFD_CLOEXEC);
 	tl_json *result = NULL;
-	struct collect_request request = {.profile = "standard",
+	struct collect_request request = {.profile = "full",
 					  .bundle = BUNDLE_ID,
 					  .summary = "api_key=canary1"};
 	struct collect_options options = {

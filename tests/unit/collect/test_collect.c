@@ -138,7 +138,8 @@ static void request_is_read_strictly(void **state TL_UNUSED)
 	} rows[] = {
 		{"{}", 0},
 		{"{\"profile\":\"quick\",\"summary\":\"s\"}", 0},
-		{"{\"profile\":\"everything\"}", TL_EINVAL},
+		{"{\"level\":\"identities\"}", 0},
+		{"{\"level\":\"none\"}", TL_EINVAL},
 		{"{\"unknown\":1}", TL_EINVAL},
 		{"{\"summary\":7}", TL_EINVAL},
 		{"{\"help_id\":\"../../x\"}", TL_EINVAL},
