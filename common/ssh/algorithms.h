@@ -14,10 +14,14 @@
 	"sntrup761x25519-sha512@openssh.com,curve25519-sha256,curve25519-sha256@libssh.org"
 #define TL_SSH_MACS "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com"
 #define TL_SSH_HOST_KEYS "ssh-ed25519"
-/* Signature algorithms of user keys: no certificates, no SHA-1, no DSA. */
+/* Signature algorithms of user keys and certificates: no SHA-1, no DSA. libssh checks that the client
+ * holds the key; whether a certificate counts is decided elsewhere (server/ssh/certificate.h). */
 #define TL_SSH_USER_KEYS \
 	"ssh-ed25519,sk-ssh-ed25519@openssh.com,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384," \
-	"ecdsa-sha2-nistp521,sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256"
+	"ecdsa-sha2-nistp521,sk-ecdsa-sha2-nistp256@openssh.com,rsa-sha2-512,rsa-sha2-256," \
+	"ssh-ed25519-cert-v01@openssh.com,ecdsa-sha2-nistp256-cert-v01@openssh.com," \
+	"ecdsa-sha2-nistp384-cert-v01@openssh.com,ecdsa-sha2-nistp521-cert-v01@openssh.com," \
+	"rsa-sha2-512-cert-v01@openssh.com,rsa-sha2-256-cert-v01@openssh.com"
 
 /* A server session on `fd`, a connected non-blocking stream which it takes over when this succeeds. */
 TL_MUST_CHECK int tl_ssh_server_session(const struct tl_key *host_key, int fd,

@@ -17,6 +17,20 @@ static const struct {
 	{SSH_KEYTYPE_RSA, "ssh-rsa"},
 };
 
+static const enum ssh_keytypes_e certificate_types[] = {
+	SSH_KEYTYPE_ED25519_CERT01,    SSH_KEYTYPE_SK_ED25519_CERT01, SSH_KEYTYPE_ECDSA_P256_CERT01,
+	SSH_KEYTYPE_ECDSA_P384_CERT01, SSH_KEYTYPE_ECDSA_P521_CERT01, SSH_KEYTYPE_SK_ECDSA_CERT01,
+	SSH_KEYTYPE_RSA_CERT01,
+};
+
+bool tl_ssh_key_is_certificate(const ssh_key key)
+{
+	for (size_t i = 0; i < TL_ARRAY_LEN(certificate_types); i++)
+		if (certificate_types[i] == ssh_key_type(key))
+			return true;
+	return false;
+}
+
 static bool is_accepted(enum ssh_keytypes_e type)
 {
 	for (size_t i = 0; i < TL_ARRAY_LEN(accepted_types); i++)
@@ -25,21 +39,31 @@ static bool is_accepted(enum ssh_keytypes_e type)
 	return false;
 }
 
-int tl_ssh_key_text(const ssh_key key, struct tl_buf *out, struct tl_err *err)
+static int export_text(const ssh_key key, struct tl_buf *out, struct tl_err *err)
 {
 	char *text = NULL;
 
-	if (!is_accepted(ssh_key_type(key)))
-		return tl_err_set(err, TL_EUNSUPPORTED,
-				  "keys of type %s are not accepted: use a plain Ed25519, ECDSA or "
-				  "RSA key",
-				  ssh_key_type_to_char(ssh_key_type(key)));
 	if (ssh_pki_export_pubkey_base64(key, &text) != SSH_OK)
 		return tl_err_set(err, TL_EINVAL, "the key cannot be read");
 	tl_buf_reset(out);
 	tl_buf_puts(out, text);
 	ssh_string_free_char(text);
 	return tl_buf_check(out);
+}
+
+int tl_ssh_certificate_text(const ssh_key key, struct tl_buf *out, struct tl_err *err)
+{
+	return export_text(key, out, err);
+}
+
+int tl_ssh_key_text(const ssh_key key, struct tl_buf *out, struct tl_err *err)
+{
+	if (!is_accepted(ssh_key_type(key)))
+		return tl_err_set(err, TL_EUNSUPPORTED,
+				  "keys of type %s are not accepted: use a plain Ed25519, ECDSA or "
+				  "RSA key",
+				  ssh_key_type_to_char(ssh_key_type(key)));
+	return export_text(key, out, err);
 }
 
 /* The blob begins with its type's name as an SSH string (RFC 4251 §5). */

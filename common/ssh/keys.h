@@ -1,6 +1,6 @@
 /* SSH keys as text and between OpenSSL and libssh. A key is known by the base64 of its wire blob
  * (RFC 4253 §6.6), compared exactly; certificates are refused wherever a key is expected, because
- * libssh does not verify them. Any thread. */
+ * libssh does not verify them, and have a text of their own for who does. Any thread. */
 #ifndef TOWLINE_SSH_KEYS_H
 #define TOWLINE_SSH_KEYS_H
 
@@ -15,6 +15,14 @@
 /* Replaces `out` by the base64 of a public key's blob. TL_EUNSUPPORTED for a certificate or a key type
  * that is not accepted. */
 TL_MUST_CHECK int tl_ssh_key_text(const ssh_key key, struct tl_buf *out, struct tl_err *err);
+
+#define TL_SSH_CERTIFICATE_TEXT_MAX (24 * 1024)
+
+/* True for a certificate: its text says nothing about who may come in until it was judged. */
+bool tl_ssh_key_is_certificate(const ssh_key key);
+/* Replaces `out` by the base64 of a certificate's blob. */
+TL_MUST_CHECK int tl_ssh_certificate_text(const ssh_key key, struct tl_buf *out,
+					  struct tl_err *err);
 
 /* Replaces `out` by the base64 field of an authorized_keys line ("TYPE BASE64 COMMENT", no options),
  * after checking that blob and type fit. */

@@ -8,8 +8,8 @@
 #include "ssh/server_private.h"
 
 static const char banner[] = "Towline: log in with a registered SSH public key (Ed25519, ECDSA, "
-			     "RSA or a security key).\r\n"
-			     "Passwords and certificates do not work here.\r\n";
+			     "RSA or a security key) or a certificate.\r\n"
+			     "Passwords do not work here.\r\n";
 
 bool tl_ssh_login_service(struct tl_ssh_server *server, ssh_message message)
 {
@@ -70,7 +70,7 @@ void tl_ssh_server_verdict(struct tl_ssh_server *server, bool welcome)
 
 static bool ask_for_key(struct tl_ssh_server *server, ssh_message message)
 {
-	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(TL_SSH_KEY_TEXT_MAX);
+	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(TL_SSH_CERTIFICATE_TEXT_MAX);
 	int state = ssh_message_auth_publickey_state(message);
 	ssh_key key = ssh_message_auth_pubkey(message);
 	struct tl_err err = TL_ERR_INIT;
@@ -79,7 +79,8 @@ static bool ask_for_key(struct tl_ssh_server *server, ssh_message message)
 		fail(server, message);
 		return false;
 	}
-	if (tl_ssh_key_text(key, &text, &err) != 0) {
+	if ((tl_ssh_key_is_certificate(key) ? tl_ssh_certificate_text(key, &text, &err)
+					    : tl_ssh_key_text(key, &text, &err)) != 0) {
 		tl_ssh_server_refuse(server, NULL, tl_err_text(&err));
 		fail(server, message);
 		return false;

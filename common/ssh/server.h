@@ -56,7 +56,8 @@ static inline unsigned tl_ssh_recorded_rows(const struct tl_ssh_server_channel *
 }
 
 struct tl_ssh_server_handlers {
-	/* Is this public key (base64 of its blob) welcome? Answer with tl_ssh_server_verdict. */
+	/* Is this public key (base64 of its blob) welcome? Answer with tl_ssh_server_verdict. The
+	 * blob may be a certificate's, of which only the possession of its key was checked. */
 	void (*key)(void *arg, const char *user, const char *key_text);
 	void (*login)(void *arg);
 	/* A program is asked for; answer with tl_ssh_channel_answer. */

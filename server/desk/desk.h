@@ -30,8 +30,10 @@ struct tl_desk {
 	char ca_sha256[TL_SHA256_HEX];		   /* of the certificate's DER */
 	char *ssh_host_key;			   /* owned; one line */
 	_Atomic unsigned ssh_port;		   /* 0 until the front door is open */
-	struct tl_key *authority;		   /* signs grants */
-	struct tl_key *token_key;		   /* signs access tokens */
+	/* Files, read at each login; "" for none (server/ssh/certificate.h). Borrowed. */
+	const char *ssh_authorities, *ssh_revoked;
+	struct tl_key *authority; /* signs grants */
+	struct tl_key *token_key; /* signs access tokens */
 	const struct tl_clock *clock;
 	struct tl_blobs *blobs;
 	struct tl_broker *broker;

@@ -11,6 +11,19 @@
 
 /* ---- who and where ---------------------------------------------------------------------------- */
 
+/* `row`: id, login, name, disabled, roles. */
+static int read_engineer(struct tl_rows *row, struct tl_engineer *ret_engineer, struct tl_err *err)
+{
+	if (!((unsigned)tl_rows_int(row, 4) &
+	      (TL_ROLE_ENGINEER | TL_ROLE_SUPERVISOR | TL_ROLE_ADMIN)))
+		return tl_err_set(err, TL_EAUTH, "%s has no role that opens sessions",
+				  tl_rows_text(row, 1));
+	snprintf(ret_engineer->id, sizeof ret_engineer->id, "%s", tl_rows_text(row, 0));
+	snprintf(ret_engineer->login, sizeof ret_engineer->login, "%s", tl_rows_text(row, 1));
+	snprintf(ret_engineer->name, sizeof ret_engineer->name, "%s", tl_rows_text(row, 2));
+	return 0;
+}
+
 int tl_session_engineer(struct tl_store *store, const char *key_base64,
 			struct tl_engineer *ret_engineer, struct tl_err *err)
 {
@@ -24,13 +37,36 @@ int tl_session_engineer(struct tl_store *store, const char *key_base64,
 		return r;
 	if (r || tl_rows_int(row, 3))
 		return tl_err_set(err, TL_EAUTH, "the key is not registered to an active engineer");
-	if (!((unsigned)tl_rows_int(row, 4) &
-	      (TL_ROLE_ENGINEER | TL_ROLE_SUPERVISOR | TL_ROLE_ADMIN)))
-		return tl_err_set(err, TL_EAUTH, "%s has no role that opens sessions",
-				  tl_rows_text(row, 1));
-	snprintf(ret_engineer->id, sizeof ret_engineer->id, "%s", tl_rows_text(row, 0));
-	snprintf(ret_engineer->login, sizeof ret_engineer->login, "%s", tl_rows_text(row, 1));
-	snprintf(ret_engineer->name, sizeof ret_engineer->name, "%s", tl_rows_text(row, 2));
+	return read_engineer(row, ret_engineer, err);
+}
+
+int tl_session_principal(struct tl_store *store, const struct tl_strv *principals,
+			 struct tl_engineer *ret_engineer, struct tl_err *err)
+{
+	struct tl_engineer found = {.id = ""};
+
+	for (size_t i = 0; i < principals->count; i++) {
+		tl_auto(tl_rows) struct tl_rows *row = NULL;
+		int r = tl_store_row(store,
+				     "SELECT id, login, name, disabled, roles FROM app_user "
+				     "WHERE login = $1",
+				     TL_ARGS(TL_ARG_TEXT(principals->items[i])), &row, err);
+
+		if (r == TL_ENOENT)
+			continue;
+		if (r == 0 && (found.id[0] || tl_rows_int(row, 3)))
+			r = tl_err_set(err, TL_EAUTH,
+				       "the certificate's principals name no single active "
+				       "engineer");
+		if (r == 0)
+			r = read_engineer(row, &found, err);
+		if (r)
+			return r;
+	}
+	if (!found.id[0])
+		return tl_err_set(err, TL_EAUTH,
+				  "no engineer has a login that the certificate names");
+	*ret_engineer = found;
 	return 0;
 }
 

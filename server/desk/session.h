@@ -20,6 +20,10 @@ struct tl_engineer {
  * TL_EAUTH for an unknown key or a disabled engineer. */
 TL_MUST_CHECK int tl_session_engineer(struct tl_store *store, const char *key_base64,
 				      struct tl_engineer *ret_engineer, struct tl_err *err);
+/* The one engineer whose login is among the principals of a certificate; TL_EAUTH for none, for several
+ * and for one who was disabled. */
+TL_MUST_CHECK int tl_session_principal(struct tl_store *store, const struct tl_strv *principals,
+				       struct tl_engineer *ret_engineer, struct tl_err *err);
 /* Adds the engineer's registered keys ("type base64", oldest first) to `keys`, which stays within
  * TL_GRANT_KEYS_MAX and names each once: what it holds already comes first. */
 TL_MUST_CHECK int tl_session_keys(struct tl_store *store, const char *engineer_id,

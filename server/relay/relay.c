@@ -39,6 +39,8 @@ int tl_relay_open(const struct tl_cli *cli, struct tl_relay *relay, struct tl_er
 	desk->name = config->name;
 	desk->public_url = config->public_url;
 	desk->store_url = config->store;
+	desk->ssh_authorities = config->ssh_authorities;
+	desk->ssh_revoked = config->ssh_revoked;
 	desk->clock = tl_clock_system();
 	desk->max_bundle_bytes = config->max_bundle_bytes;
 	desk->max_recording_bytes = config->max_recording_bytes;

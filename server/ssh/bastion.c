@@ -253,7 +253,7 @@ static bool ask(struct tl_bastion *bastion)
 		.target = guest->user,
 		.address = guest->address,
 		.lane = TL_LANE_BASTION,
-		.scopes = TL_SCOPE_TERMINAL | TL_SCOPE_EXEC,
+		.scopes = bastion->guest->scopes,
 		.events = &visit_events,
 		.arg = bastion,
 	};

@@ -93,7 +93,10 @@ struct tl_guest {
 	struct tl_ssh_server *server;
 	char address[64];
 	char user[256]; /* as the client said: the target of the bastion lane */
-	char *key_text; /* the key that logged in */
+	char *key_text; /* the key that logged in; a certificate's plain key */
+	char certificate_id[TL_CERTIFICATE_NAME_MAX + 1]; /* "": a registered key */
+	unsigned scopes;				  /* that it may ask for */
+	bool may_jump;					  /* to an endpoint, end to end */
 	bool logged_in, closing;
 	struct tl_engineer engineer;
 	struct tl_bastion *bastion; /* NULL until the first program is asked for */

@@ -12,23 +12,69 @@ struct key_job {
 	struct tl_guest *guest; /* NULL: left meanwhile */
 	struct tl_ssh_front *front;
 	char *key_text;
+	char address[64];
 	struct tl_engineer engineer;
+	struct tl_certificate certificate; /* with a key where one was shown */
 	struct tl_err err;
 };
+
+/* The blob begins with the length and the name of its type. */
+static bool read_type(const struct tl_buf *blob, const char **ret_name, size_t *ret_len)
+{
+	if (blob->len < 4 || blob->data[0] || blob->data[1] || blob->data[2] ||
+	    (uint8_t)blob->data[3] + 4u > blob->len)
+		return false;
+	*ret_name = blob->data + 4;
+	*ret_len = (uint8_t)blob->data[3];
+	return true;
+}
+
+static bool is_certificate(const char *key_text)
+{
+	tl_auto(tl_buf) struct tl_buf blob = TL_BUF_INIT(TL_CERTIFICATE_BYTES_MAX);
+	const char *name;
+	size_t len;
+
+	return tl_base64_decode(&blob, key_text, strlen(key_text)) == 0 &&
+	       read_type(&blob, &name, &len) && tl_certificate_is_type(name, len);
+}
 
 static void work_key(void *worker, void *arg, struct tl_err *err)
 {
 	struct key_job *job = arg;
-	int rc = job->front->office.engineer(worker, job->key_text, &job->engineer, err);
+	const struct tl_office *office = &job->front->office;
+	int rc = is_certificate(job->key_text)
+			 ? office->certified(worker, job->key_text, job->address, &job->certificate,
+					     &job->engineer, err)
+			 : office->engineer(worker, job->key_text, &job->engineer, err);
 
 	(void)rc; /* stands in err */
 }
 
+/* Of a certificate the plain key stays: it is what the grant carries, for as long as the grant lasts. */
 static void adopt(struct tl_guest *guest, struct key_job *job)
 {
+	const struct tl_certificate *certificate = &job->certificate;
+	bool plain = !certificate->key_text;
+
 	free(guest->key_text);
-	guest->key_text = tl_steal(&job->key_text);
+	guest->key_text = plain ? tl_steal(&job->key_text) : tl_steal(&job->certificate.key_text);
 	guest->engineer = job->engineer;
+	guest->scopes = TL_SCOPE_EXEC;
+	if (plain || certificate->permits_pty)
+		guest->scopes |= TL_SCOPE_TERMINAL;
+	guest->may_jump = plain || certificate->permits_forwarding;
+	snprintf(guest->certificate_id, sizeof(guest->certificate_id), "%s",
+		 plain ? "" : certificate->key_id);
+}
+
+static void job_free(struct key_job *job)
+{
+	if (!job)
+		return;
+	tl_certificate_clear(&job->certificate);
+	free(job->key_text);
+	free(job);
 }
 
 static void on_key_done(void *arg)
@@ -48,8 +94,7 @@ static void on_key_done(void *arg)
 			tl_throttle_failed(guest->front->office.throttle, guest->address);
 		tl_ssh_server_verdict(guest->server, welcome);
 	}
-	free(job->key_text);
-	free(job);
+	job_free(job);
 }
 
 static void on_key(void *arg, const char *user, const char *key_text)
@@ -61,12 +106,13 @@ static void on_key(void *arg, const char *user, const char *key_text)
 	if (job)
 		job->key_text = strdup(key_text);
 	if (!job || !job->key_text) {
-		free(job);
+		job_free(job);
 		tl_ssh_server_verdict(guest->server, false);
 		return;
 	}
 	job->guest = guest;
 	job->front = guest->front;
+	snprintf(job->address, sizeof(job->address), "%s", guest->address);
 	guest->key_job = job;
 	tl_front_job(guest->front, work_key, on_key_done, job, &job->err);
 }
@@ -77,21 +123,20 @@ static void on_login(void *arg)
 
 	guest->logged_in = true;
 	tl_log_info("engineer logged in by SSH", TL_S("engineer", guest->engineer.login),
-		    TL_S("address", guest->address));
+		    TL_S("address", guest->address), TL_S("certificate", guest->certificate_id));
 }
 
-/* The blob begins with the length and the name of its type. */
+/* "TYPE BASE64" */
 int tl_guest_key_line(const char *key_text, struct tl_buf *out)
 {
 	tl_auto(tl_buf) struct tl_buf blob = TL_BUF_INIT(8192);
+	const char *name;
 	size_t len;
 
-	if (tl_base64_decode(&blob, key_text, strlen(key_text)) != 0 || blob.len < 4)
+	if (tl_base64_decode(&blob, key_text, strlen(key_text)) != 0 ||
+	    !read_type(&blob, &name, &len))
 		return TL_EINVAL;
-	len = (uint8_t)blob.data[3];
-	if (blob.data[0] || blob.data[1] || blob.data[2] || len + 4 > blob.len)
-		return TL_EINVAL;
-	tl_buf_append(out, blob.data + 4, len);
+	tl_buf_append(out, name, len);
 	tl_buf_printf(out, " %s", key_text);
 	return tl_buf_check(out);
 }
@@ -102,6 +147,10 @@ static void on_start(void *arg, struct tl_ssh_server_channel *channel)
 {
 	struct tl_guest *guest = arg;
 
+	if (channel->has_pty && !(guest->scopes & TL_SCOPE_TERMINAL)) {
+		tl_ssh_channel_answer(channel, false, "your certificate permits no terminal");
+		return;
+	}
 	if (!guest->bastion)
 		guest->bastion = tl_bastion_new(guest);
 	if (guest->bastion)
@@ -112,8 +161,16 @@ static void on_start(void *arg, struct tl_ssh_server_channel *channel)
 
 static bool on_forward(void *arg, struct tl_ssh_server_channel *channel, const char *host, int port)
 {
+	struct tl_guest *guest = arg;
+
 	(void)port; /* "ssh -J" sends 22; an endpoint has one SSH server, wherever it is thought */
-	channel->data = tl_pipe_new(arg, channel, host);
+	if (!guest->may_jump) {
+		tl_log_info("a certificate permits no forwarding",
+			    TL_S("engineer", guest->engineer.login),
+			    TL_S("certificate", guest->certificate_id));
+		return false;
+	}
+	channel->data = tl_pipe_new(guest, channel, host);
 	return channel->data != NULL;
 }
 

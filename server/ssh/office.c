@@ -1,6 +1,9 @@
 #include "ssh/office.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <towline/fs.h>
+#include <towline/str.h>
 
 #include "desk/desk.h"
 
@@ -37,6 +40,41 @@ static int office_engineer(void *arg, const char *key_text, struct tl_engineer *
 	struct worker *worker = arg;
 
 	return tl_session_engineer(worker->store, key_text, ret_engineer, err);
+}
+
+/* The whole of a file that the configuration names; nothing for none. */
+static int read_list(const char *path, struct tl_buf *out, struct tl_err *err)
+{
+	return path && *path ? tl_fs_read_file(AT_FDCWD, path, out, err) : 0;
+}
+
+static int office_certified(void *arg, const char *text, const char *address,
+			    struct tl_certificate *ret_certificate,
+			    struct tl_engineer *ret_engineer, struct tl_err *err)
+{
+	struct worker *worker = arg;
+	tl_auto(tl_buf) struct tl_buf blob = TL_BUF_INIT(TL_CERTIFICATE_BYTES_MAX);
+	tl_auto(tl_buf) struct tl_buf authorities = TL_BUF_INIT(TL_CERTIFICATE_LIST_MAX);
+	tl_auto(tl_buf) struct tl_buf revoked = TL_BUF_INIT(TL_CERTIFICATE_LIST_MAX);
+	struct tl_certificate_rules rules = {
+		.now_s = tl_clock_wall_ms(worker->desk->clock) / 1000,
+		.address = address,
+	};
+	int rc = tl_base64_decode(&blob, text, strlen(text));
+
+	if (rc == 0)
+		rc = tl_certificate_read(blob.data, blob.len, ret_certificate, err);
+	if (rc == 0)
+		rc = read_list(worker->desk->ssh_authorities, &authorities, err);
+	if (rc == 0)
+		rc = read_list(worker->desk->ssh_revoked, &revoked, err);
+	rules.authorities = tl_buf_str(&authorities);
+	rules.revoked = tl_buf_str(&revoked);
+	if (rc == 0)
+		rc = tl_certificate_judge(ret_certificate, &rules, err);
+	return rc < 0 ? rc
+		      : tl_session_principal(worker->store, &ret_certificate->principals,
+					     ret_engineer, err);
 }
 
 static int office_keys(void *arg, const char *engineer_id, struct tl_strv *keys, struct tl_err *err)
@@ -111,6 +149,7 @@ void tl_office_of_desk(struct tl_desk *desk, struct tl_office *ret_office)
 		.open = office_open,
 		.close = office_close,
 		.engineer = office_engineer,
+		.certified = office_certified,
 		.keys = office_keys,
 		.resolve = office_resolve,
 		.request = office_request,

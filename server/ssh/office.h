@@ -6,12 +6,18 @@
 #include "desk/broker.h"
 #include "desk/session.h"
 #include "desk/throttle.h"
+#include "ssh/certificate.h"
 
 struct tl_office {
 	int (*open)(void *arg, void **ret_worker, struct tl_err *err);
 	void (*close)(void *worker);
 	int (*engineer)(void *worker, const char *key_text, struct tl_engineer *ret_engineer,
 			struct tl_err *err);
+	/* The engineer whom a certificate (base64 of its blob) lets in from `address`. The caller
+	 * clears *ret_certificate, after failure too. */
+	int (*certified)(void *worker, const char *text, const char *address,
+			 struct tl_certificate *ret_certificate, struct tl_engineer *ret_engineer,
+			 struct tl_err *err);
 	/* The engineer's registered keys, added to `keys` (tl_session_keys). */
 	int (*keys)(void *worker, const char *engineer_id, struct tl_strv *keys,
 		    struct tl_err *err);

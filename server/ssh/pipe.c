@@ -219,7 +219,7 @@ struct tl_pipe *tl_pipe_new(struct tl_guest *guest, struct tl_ssh_server_channel
 		.target = target,
 		.address = guest->address,
 		.lane = TL_LANE_END_TO_END,
-		.scopes = TL_SCOPE_TERMINAL | TL_SCOPE_EXEC,
+		.scopes = guest->scopes,
 		.events = &events,
 		.arg = pipe,
 	};

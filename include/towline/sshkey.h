@@ -1,0 +1,40 @@
+/* SSH public keys and signatures in wire form (RFC 4251 §5, RFC 4253 §6.6, RFC 5656, RFC 8332, RFC 8709,
+ * openssh/PROTOCOL.u2f), verified with OpenSSL: for what is signed outside a connection, such as
+ * certificates. No libssh. Any thread. */
+#ifndef TOWLINE_SSHKEY_H
+#define TOWLINE_SSHKEY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <towline/attr.h>
+#include <towline/err.h>
+
+/* Takes fields off bytes from outside. A field that does not fit gives 0 or an empty one and marks the
+ * reader bad: read all, then look once. */
+struct tl_ssh_reader {
+	const uint8_t *at;
+	size_t left;
+	bool bad;
+};
+
+struct tl_ssh_string {
+	const uint8_t *bytes; /* borrowed */
+	size_t len;
+};
+
+uint8_t tl_ssh_read_u8(struct tl_ssh_reader *reader);
+uint32_t tl_ssh_read_u32(struct tl_ssh_reader *reader);
+uint64_t tl_ssh_read_u64(struct tl_ssh_reader *reader);
+struct tl_ssh_string tl_ssh_read_string(struct tl_ssh_reader *reader);
+bool tl_ssh_string_is(struct tl_ssh_string string, const char *text);
+/* Copies it as text; false when it holds a NUL or does not fit. */
+bool tl_ssh_string_text(struct tl_ssh_string string, char *text, size_t room);
+
+/* Checks `signature` (wire form) over `data` by the plain public key `key` (wire form): Ed25519, ECDSA on
+ * the NIST curves, RSA of 2048 to 16384 bits with SHA-2, and the two security-key types. 0; TL_ESIG; or
+ * TL_EUNSUPPORTED for a key or algorithm that is not accepted, SHA-1 among them. */
+TL_MUST_CHECK int tl_sshkey_verify(struct tl_ssh_string key, struct tl_ssh_string signature,
+				   struct tl_ssh_string data, struct tl_err *err);
+
+#endif
