@@ -1,6 +1,7 @@
 /* Hexadecimal and base64 (RFC 4648), strict and canonical. Part of towline/str.h. */
 #include <towline/str.h>
 
+#include <string.h>
 #include <towline/err.h>
 
 void tl_hex_encode(const void *bytes, size_t len, char *hex)
@@ -38,6 +39,11 @@ int tl_hex_decode(const char *hex, void *ret_bytes, size_t len)
 	for (size_t i = 0; i < len; i++)
 		out[i] = (uint8_t)(hex_digit(hex[2 * i]) * 16 + hex_digit(hex[2 * i + 1]));
 	return 0;
+}
+
+bool tl_str_is_sha256(const char *text)
+{
+	return text && strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
 }
 
 /* The two alphabets differ in their last two characters only. */

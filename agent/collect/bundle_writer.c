@@ -274,6 +274,8 @@ static int add_to_index(struct bundle_writer *writer, const struct bundle_member
 			  (json_int_t)bytes->size, "sha256", sha256, "mode",
 			  (int)(member->mode & 0777), "mtime", (json_int_t)member->mtime_s,
 			  "status", bytes->status);
+	if (bytes->collector)
+		json_object_set_new(entry, "collector", json_string(bytes->collector));
 	if (json_object_size(bytes->redactions) > 0)
 		json_object_set_new(writer->report, writer->path,
 				    json_deep_copy(bytes->redactions));

@@ -60,8 +60,9 @@ struct bundle_bytes {
 	uint64_t offset;
 	const void *memory;
 	uint64_t size;
-	const char *status; /* "ok", "truncated", … for the index */
-	json_t *redactions; /* rule → count, of this member; NULL: none */
+	const char *status;    /* "ok", "truncated", … for the index */
+	const char *collector; /* whose it is; NULL: our own */
+	json_t *redactions;    /* rule → count, of this member; NULL: none */
 };
 TL_MUST_CHECK int bundle_writer_append(struct bundle_writer *writer,
 				       const struct bundle_member *member,

@@ -263,6 +263,7 @@ static int append_member(struct row *row, struct row_member *from, struct bundle
 		.size = from->size,
 		.status = from->status,
 		.redactions = from->redactions,
+		.collector = row->collector->name,
 	};
 	struct tl_err fault = TL_ERR_INIT;
 	int r = bundle_writer_append(writer, &member, &bytes, &fault);

@@ -49,6 +49,21 @@ bool tl_sealed_is(const void *head, size_t len);
 TL_MUST_CHECK int tl_sealed_recipients(const void *head, size_t len, json_t **ret_recipients,
 				       struct tl_err *err);
 
+/* Does the file at `fd` begin like one? Reads from its beginning and goes back there: false for what
+ * cannot go back. */
+bool tl_sealed_fd(int fd);
+
+struct tl_sealed_facts {
+	uint64_t bytes;
+	char sha256[65];
+	json_t *recipients; /* owned */
+};
+void tl_sealed_facts_clear(struct tl_sealed_facts *facts);
+TL_DEFINE_AUTO(tl_sealed_facts, tl_sealed_facts_clear);
+/* What can be said of the sealed file read from `fd` without its key. TL_ETOOBIG beyond `max_bytes`. */
+TL_MUST_CHECK int tl_sealed_check(int fd, uint64_t max_bytes, struct tl_sealed_facts *ret_facts,
+				  struct tl_err *err);
+
 struct tl_unseal_key {
 	const char *key_path;  /* PEM; a passphrase is asked for on the terminal */
 	const char *cert_path; /* PEM; NULL: each recipient is tried */

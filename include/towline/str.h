@@ -41,6 +41,8 @@ void tl_str_printable(struct tl_buf *out, const char *text, size_t len);
 /* Lower-case hexadecimal; `hex` has room for 2 * len + 1. */
 void tl_hex_encode(const void *bytes, size_t len, char *hex);
 /* Exactly `len` bytes from 2 * len digits, or TL_EINVAL. */
+/* A SHA-256 as text: 64 lower-case hexadecimal digits. NULL is none. */
+bool tl_str_is_sha256(const char *text);
 TL_MUST_CHECK int tl_hex_decode(const char *hex, void *ret_bytes, size_t len);
 
 /* RFC 4648 §5 without padding. */

@@ -4,11 +4,18 @@
 #include <stdio.h>
 #include <string.h>
 #include <towline/id.h>
+#include <towline/sealed.h>
+#include <towline/str.h>
 
 #include "desk/change.h"
 #include "desk/desk.h"
 #include "desk/handlers.h"
 #include "desk/reply.h"
+
+static bool is_sealed(const json_t *facts)
+{
+	return tl_streq(json_string_value(json_object_get(facts, "kind")), "sealed");
+}
 
 json_t *tl_bundle_make(const struct tl_rows *row)
 {
@@ -25,6 +32,10 @@ json_t *tl_bundle_make(const struct tl_rows *row)
 	tl_json_set(bundle, "members", json_integer(tl_rows_int(row, 8)));
 	tl_json_set(bundle, "created", tl_row_time(row, 9));
 	tl_json_set(bundle, "redaction", json_incref(json_object_get(facts, "redaction")));
+	tl_json_set(bundle, "sealed", json_boolean(is_sealed(facts)));
+	if (is_sealed(facts))
+		tl_json_set(bundle, "recipients",
+			    json_incref(json_object_get(facts, "recipients")));
 	tl_json_set(bundle, "consent", tl_row_text(row, 11));
 	return bundle;
 }
@@ -97,14 +108,16 @@ void tl_bundle_content(struct tl_http_call *call)
 	struct tl_err err = TL_ERR_INIT;
 	struct tl_change change;
 	char etag[80], blob[64];
+	const char *type;
 	uint64_t size;
 	int fd, r;
 
-	if (load(call, "b.ticket_id, b.sha256, b.blob", &row))
+	if (load(call, "b.ticket_id, b.sha256, b.blob, b.members", &row))
 		return;
 	snprintf(reading.ticket, sizeof reading.ticket, "%s", tl_rows_text(row, 0));
 	snprintf(etag, sizeof etag, "\"%s\"", tl_rows_text(row, 1));
 	snprintf(blob, sizeof blob, "%s", tl_rows_text(row, 2));
+	type = tl_rows_int(row, 3) ? "application/zstd" : TL_SEALED_TYPE; /* nobody could count */
 	tl_rows_free(tl_steal(&row));
 	tl_change_init(&change, call, note_reading, &reading);
 	r = tl_change_run(&change, &err);
@@ -113,5 +126,5 @@ void tl_bundle_content(struct tl_http_call *call)
 	if (r)
 		tl_reply_failure(call, NULL, &err);
 	else
-		tl_http_reply_file(call, "application/zstd", fd, size, etag);
+		tl_http_reply_file(call, type, fd, size, etag);
 }

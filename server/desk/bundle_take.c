@@ -18,6 +18,7 @@ struct taking {
 	const struct tl_upload *upload;
 	json_t *facts;	      /* what intake found; owned */
 	const char *rejected; /* why, or NULL */
+	bool is_sealed;	      /* intake could not look inside */
 	uint64_t unpacked, members;
 };
 
@@ -41,6 +42,17 @@ static int same(const json_t *object, const char *member, const char *expected, 
 	return tl_err_set(err, TL_EINVAL, "%s: \"%s\" is not %s", who, member, expected);
 }
 
+/* Of a sealed bundle the index is what the endpoint says it is: who opens it compares. */
+static int check_index(const struct taking *t, const char *signed_sha256, struct tl_err *err)
+{
+	if (!t->is_sealed)
+		return same(t->facts, "index_sha256", signed_sha256, "the bundle", err);
+	if (!tl_str_is_sha256(signed_sha256))
+		return tl_err_set(err, TL_EINVAL, "the bundle's signature names no index_sha256");
+	json_object_set_new(t->facts, "index_sha256", json_string(signed_sha256));
+	return 0;
+}
+
 static int check_signature(struct tl_http_call *call, const struct taking *t, struct tl_err *err)
 {
 	const struct tl_upload *upload = t->upload;
@@ -59,8 +71,7 @@ static int check_signature(struct tl_http_call *call, const struct taking *t, st
 	    (r = same(claims, "bundle", meta->bundle, who, err)) ||
 	    (r = same(claims, "sha256", meta->sha256, who, err)) ||
 	    (r = same(claims, "ticket", meta->ticket, who, err)) ||
-	    (r = same(t->facts, "index_sha256", text_of(claims, "index_sha256"), "the bundle",
-		      err)))
+	    (r = check_index(t, text_of(claims, "index_sha256"), err)))
 		return r;
 	if (json_integer_value(json_object_get(claims, "size")) != upload->length)
 		return tl_err_set(err, TL_EINVAL, "%s is for another size", who);
@@ -94,8 +105,9 @@ static int check_facts(struct taking *t, struct tl_err *err)
 	const struct tl_upload_meta *meta = &t->upload->meta;
 	int r;
 
+	t->is_sealed = tl_streq(text_of(t->facts, "kind"), "sealed");
 	if ((r = same(t->facts, "sha256", meta->sha256, "the bundle", err)) ||
-	    (r = same(t->facts, "bundle", meta->bundle, "the bundle", err)))
+	    (!t->is_sealed && (r = same(t->facts, "bundle", meta->bundle, "the bundle", err))))
 		return r;
 	t->unpacked = (uint64_t)json_integer_value(json_object_get(t->facts, "unpacked_bytes"));
 	t->members = (uint64_t)json_integer_value(json_object_get(t->facts, "members"));
@@ -142,7 +154,10 @@ static int insert_bundle(struct tl_change *change, const struct taking *t, struc
 	int r;
 
 	json_object_del(rest, "manifest"); /* has its own column */
-	tl_json_write(&manifest, json_object_get(t->facts, "manifest"));
+	if (t->is_sealed)
+		tl_buf_puts(&manifest, "{\"kind\":\"sealed\"}");
+	else
+		tl_json_write(&manifest, json_object_get(t->facts, "manifest"));
 	tl_json_write(&facts, rest);
 	if ((r = tl_buf_check(&manifest)) || (r = tl_buf_check(&facts)))
 		return tl_err_set(err, r, "the bundle's facts are too long");
@@ -170,19 +185,20 @@ static int accept(struct tl_change *change, void *arg, struct tl_err *err)
 
 	if ((r = set_state(change, upload, "complete", err)) || (r = insert_bundle(change, t, err)))
 		return r;
-	return tl_change_tell(
-		change,
-		&(struct tl_fact){.action = "bundle.store",
-				  .object_kind = "bundle",
-				  .object = upload->meta.bundle,
-				  .ticket = upload->ticket,
-				  .kind = "bundle",
-				  .detail = json_pack("{s:s, s:s, s:I, s:I}", "bundle",
-						      upload->meta.bundle, "sha256",
-						      upload->meta.sha256, "size",
-						      (json_int_t)upload->size, "members",
-						      (json_int_t)t->members)},
-		err);
+	return tl_change_tell(change,
+			      &(struct tl_fact){.action = "bundle.store",
+						.object_kind = "bundle",
+						.object = upload->meta.bundle,
+						.ticket = upload->ticket,
+						.kind = "bundle",
+						.detail =
+							json_pack("{s:s, s:s, s:I, s:I, s:b}",
+								  "bundle", upload->meta.bundle,
+								  "sha256", upload->meta.sha256,
+								  "size", (json_int_t)upload->size,
+								  "members", (json_int_t)t->members,
+								  "sealed", t->is_sealed)},
+			      err);
 }
 
 static int reject(struct tl_change *change, void *arg, struct tl_err *err)

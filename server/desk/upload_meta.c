@@ -25,11 +25,6 @@ static const struct meta_key meta_keys[] = {
 	META_KEY(sha256, FORM_SHA256), META_KEY(ticket, FORM_NAME),
 };
 
-static bool is_sha256(const char *text)
-{
-	return strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64;
-}
-
 static bool has_form(enum form form, const char *text, size_t len)
 {
 	switch (form) {
@@ -38,7 +33,7 @@ static bool has_form(enum form form, const char *text, size_t len)
 	case FORM_ID:
 		return tl_id_is_valid(text);
 	case FORM_SHA256:
-		return is_sha256(text);
+		return tl_str_is_sha256(text);
 	case FORM_JWS:
 		return len > 0 &&
 		       strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -5,6 +5,7 @@
 #include <towline/bundle.h>
 #include <towline/crypto.h>
 #include <towline/fs.h>
+#include <towline/sealed.h>
 #include <towline/str.h>
 
 #include "intake/lock.h"
@@ -66,6 +67,23 @@ static int print(const json_t *json, struct tl_err *err)
 	return tl_fs_write_all(STDOUT_FILENO, line.data, line.len, err);
 }
 
+/* Nobody here has the key: whom it is for, and its hash. */
+static int check_sealed(struct tl_err *err)
+{
+	tl_auto(tl_sealed_facts) struct tl_sealed_facts facts = {.bytes = 0};
+	tl_json *json = NULL;
+	int r = tl_sealed_check(STDIN_FILENO, tl_bundle_limits_default.max_packed_bytes, &facts,
+				err);
+
+	if (r < 0)
+		return r;
+	json = json_pack("{s:b, s:s, s:I, s:s, s:O}", "ok", 1, "kind", "sealed", "packed_bytes",
+			 (json_int_t)facts.bytes, "sha256", facts.sha256, "recipients",
+			 facts.recipients);
+	return json ? print(json, err)
+		    : tl_err_set(err, TL_ENOMEM, "out of memory for the bundle's facts");
+}
+
 static int check(struct tl_err *err)
 {
 	tl_auto(tl_bundle_facts) struct tl_bundle_facts facts = {.members = 0};
@@ -115,7 +133,7 @@ int main(int argc, char **argv)
 	warm_up();
 	r = intake_lock(&err);
 	if (r == 0)
-		r = check(&err);
+		r = tl_sealed_fd(STDIN_FILENO) ? check_sealed(&err) : check(&err);
 	if (r < 0)
 		print_refusal(&err);
 	return tl_err_exit_status(r);

@@ -11,9 +11,12 @@
 #include <sys/wait.h>
 #include <cmocka.h>
 
-#include <towline/json.h>
+#include <sys/mman.h>
+#include <towline/fs.h>
+#include <towline/sealed.h>
 
 #include "forge.h"
+#include "keys.h"
 
 /* Runs the program on what `in` reads; gives its exit status and the object that it printed. */
 static int run_intake(int in, json_t **ret_json)
@@ -41,6 +44,48 @@ static int run_intake(int in, json_t **ret_json)
 	assert_true(len > 0 && text[len - 1] == '\n');
 	assert_int_equal(tl_json_parse(text, (size_t)len, ret_json, NULL), 0);
 	return WEXITSTATUS(status);
+}
+
+static int to_fd(void *arg, const void *bytes, size_t len, struct tl_err *err)
+{
+	return tl_fs_write_all(*(int *)arg, bytes, len, err);
+}
+
+static void sealed_bundle_is_named_and_not_opened(void **state TL_UNUSED)
+{
+	tl_auto(keys) struct keys keys = {.cert_path = ""};
+	tl_auto(tl_recipients) struct tl_recipients *recipients = NULL;
+	tl_auto(tl_sealer) struct tl_sealer *sealer = NULL;
+	tl_fd int fd = memfd_create("sealed", MFD_CLOEXEC);
+	struct tl_err err = TL_ERR_INIT;
+	tl_json *json = NULL;
+	const json_t *recipient;
+
+	keys_make(KEYS_RSA, "Rita", &keys);
+	assert_int_equal(tl_recipients_new(&recipients, &err), 0);
+	assert_int_equal(tl_recipients_add(recipients, tl_buf_str(&keys.cert_pem), "c", &err), 0);
+	assert_int_equal(tl_sealer_new(recipients, to_fd, &fd, &sealer, &err), 0);
+	assert_int_equal(tl_sealer_write(sealer, "not even a bundle", 17, &err), 0);
+	assert_int_equal(tl_sealer_finish(sealer, &err), 0);
+	lseek(fd, 0, SEEK_SET);
+	assert_int_equal(run_intake(fd, &json), 0);
+	assert_string_equal(json_string_value(json_object_get(json, "kind")), "sealed");
+	assert_int_equal(json_integer_value(json_object_get(json, "packed_bytes")),
+			 lseek(fd, 0, SEEK_END));
+	recipient = json_array_get(json_object_get(json, "recipients"), 0);
+	assert_string_equal(json_string_value(json_object_get(recipient, "issuer")), "CN=Rita");
+}
+
+static void sealed_bundle_without_recipients_is_refused(void **state TL_UNUSED)
+{
+	static const char head[] =
+		"\x30\x80\x06\x0b\x2a\x86\x48\x86\xf7\x0d\x01\x09\x10\x01\x17\xa0\x80\x30\x80"
+		"\x02\x01\x00\x31\x00 and more";
+	tl_fd int fd = forge_fd(head, sizeof head);
+	tl_json *json = NULL;
+
+	assert_int_equal(run_intake(fd, &json), 65);
+	assert_false(json_is_true(json_object_get(json, "ok")));
 }
 
 static void sound_bundle_is_described(void **state TL_UNUSED)
@@ -114,6 +159,8 @@ static void lower_limits_of_the_relay_are_no_obstacle(void **state TL_UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(sealed_bundle_is_named_and_not_opened),
+		cmocka_unit_test(sealed_bundle_without_recipients_is_refused),
 		cmocka_unit_test(sound_bundle_is_described),
 		cmocka_unit_test(hostile_bundle_is_refused_with_a_sentence),
 		cmocka_unit_test(bomb_is_refused_with_its_own_code),

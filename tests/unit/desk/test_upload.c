@@ -199,6 +199,34 @@ static void a_part_of_a_bundle_is_read_as_audited_as_all_of_it(void **state)
 			 TL_ARRAY_LEN(ranges));
 }
 
+static void a_sealed_bundle_is_kept_as_it_is(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(sender) struct sender s;
+	tl_auto(reply) struct reply reply, shown, content;
+	char token[TL_TOKEN_TEXT_MAX], path[128], type[256];
+	const json_t *recipient;
+
+	make_sender(rig, "sealed", &s);
+	create(rig, &s);
+	send_all(rig, &s, &reply);
+	assert_status(&reply, 204);
+	rig_person(rig, "erin", "engineer", token);
+	snprintf(path, sizeof path, "/v1/bundles/%s", s.bundle);
+	rig_ask(rig, &(struct ask){.method = "GET", .path = path, .token = token}, &shown);
+	assert_status(&shown, 200);
+	assert_true(json_is_true(json_object_get(shown.json, "sealed")));
+	recipient = json_array_get(json_object_get(shown.json, "recipients"), 0);
+	assert_string_equal(json_string_value(json_object_get(recipient, "issuer")), "CN=Rita");
+	assert_int_equal(strlen(reply_text(&shown, "index_sha256")), 64);
+	snprintf(path, sizeof path, "/v1/bundles/%s/content", s.bundle);
+	rig_ask(rig, &(struct ask){.method = "GET", .path = path, .token = token}, &content);
+	assert_status(&content, 200);
+	assert_string_equal(content.text, s.text);
+	reply_header(&content, "Content-Type", type);
+	assert_true(tl_str_starts(type, "application/pkcs7-mime"));
+}
+
 static void an_upload_goes_on_where_it_broke_off(void **state)
 {
 	struct rig *rig = *state;
@@ -479,6 +507,7 @@ static void another_version_of_tus_is_refused(void **state)
 static const struct CMUnitTest tests[] = {
 	RIG_TEST(a_whole_bundle_is_on_the_ticket),
 	RIG_TEST(a_part_of_a_bundle_is_read_as_audited_as_all_of_it),
+	RIG_TEST(a_sealed_bundle_is_kept_as_it_is),
 	RIG_TEST(an_upload_goes_on_where_it_broke_off),
 	RIG_TEST(creating_again_finds_the_upload_and_its_offset),
 	RIG_TEST(a_wrong_offset_is_a_conflict),
