@@ -35,7 +35,7 @@ struct tl_health_agent {
 };
 
 struct tl_health_options {
-	const char *root;	      /* NULL or "": the host; a directory that stands for / in tests */
+	const char *root; /* NULL or "": the host; a directory that stands for / in tests */
 	const struct tl_clock *clock; /* NULL: the system's */
 	const char *config;	      /* thresholds; NULL: TL_HEALTH_CONFIG, if it is there */
 	const char *only;	      /* a glob of fact names; NULL: all */
@@ -54,12 +54,20 @@ TL_MUST_CHECK int tl_health_take(const struct tl_health_options *options, json_t
 /* Only reads the thresholds. */
 TL_MUST_CHECK int tl_health_lint(const struct tl_health_options *options, struct tl_err *err);
 
+enum tl_health_type {
+	TL_HEALTH_NUMBER,
+	TL_HEALTH_COUNTER, /* a number that only grows, since boot */
+	TL_HEALTH_TRUTH,
+	TL_HEALTH_WORD
+};
+
 /* Every fact that a snapshot may hold. */
 struct tl_health_kind {
 	const char *name;
+	const char *group; /* of facts that are taken together */
+	enum tl_health_type type;
 	const char *unit;
-	bool counter;	    /* only grows, since boot */
-	const char *label;  /* for a table: "Disk space used" */
+	const char *label; /* for people: "Disk space used" */
 };
 extern const struct tl_health_kind tl_health_kinds[];
 extern const size_t tl_health_kind_count;
@@ -77,10 +85,11 @@ const char *tl_health_verdict_name(enum tl_health_verdict verdict); /* NULL for 
 /* Of a fact or a snapshot. */
 enum tl_health_verdict tl_health_verdict_of(const json_t *object);
 
-/* What the relay is to be told (docs/protocol.md): {"full", "facts":[…], "gone":[{"name","subject"?}…]}.
- * `before` NULL: all of it. A number counts as changed when it moved by 2 % (and 1, of percent), or when its
- * verdict did. *ret_known is the snapshot as the relay then knows it: `before` of the next time. */
-TL_MUST_CHECK int tl_health_delta(const json_t *before, const json_t *now, json_t **ret_delta,
+/* What the relay is to be told (docs/protocol.md): {"full", "facts":[…], "gone":[{"name","subject"?}…]}, from
+ * the facts that it knows (NULL: none, and all are told) and those of a new snapshot. A number has changed
+ * when it moved by 2 % (and by 1, where it is a percentage), or when its verdict did. *ret_known are the facts
+ * as the relay then knows them. The caller owns both. */
+TL_MUST_CHECK int tl_health_delta(const json_t *known, const json_t *facts, json_t **ret_delta,
 				  json_t **ret_known, struct tl_err *err);
 
 #endif
