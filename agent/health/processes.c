@@ -20,16 +20,13 @@ static char state_of(const struct health_run *run, const char *pid)
 	return end && end[1] ? end[2] : '\0';
 }
 
-void health_probe_processes(struct health_run *run)
+static void tell_states(struct health_run *run, DIR *dir)
 {
 	double processes = 0, zombies = 0, blocked = 0;
 	int64_t until_ms = health_now_ms() + TIME_MAX_MS;
 	const struct dirent *entry;
-	DIR *dir = health_dir(run, "/proc");
 	bool is_whole = true;
 
-	if (!dir)
-		return;
 	while (is_whole && (entry = readdir(dir))) {
 		char state;
 
@@ -41,8 +38,24 @@ void health_probe_processes(struct health_run *run)
 		blocked += state == 'D';
 		is_whole = processes < PROCESSES_MAX && health_now_ms() < until_ms;
 	}
-	closedir(dir);
 	health_number(run, "processes", NULL, processes, is_whole ? NULL : "At least so many");
 	health_number(run, "zombies", NULL, zombies, NULL);
 	health_number(run, "blocked_processes", NULL, blocked, NULL);
+}
+
+void health_probe_processes(struct health_run *run)
+{
+	static char text[64 * 1024];
+	DIR *dir = health_dir(run, "/proc");
+
+	if (dir && state_of(run, "1")) {
+		tell_states(run, dir);
+	} else if (health_read(run, "/proc/stat", text, sizeof text) > 0 &&
+		   health_labelled(text, "procs_blocked ") >= 0) {
+		/* Others' processes are hidden from this one (hidepid): the kernel's own sum is not. */
+		health_number(run, "blocked_processes", NULL,
+			      health_labelled(text, "procs_blocked "), NULL);
+	}
+	if (dir)
+		closedir(dir);
 }

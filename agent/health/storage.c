@@ -5,13 +5,14 @@
 
 #include "health/run.h"
 
+#define LINES_MAX 2048
 #define MOUNTS_MAX 96
 #define NETWORK_MOUNTS_MAX 32
 
 /* A line of mountinfo (proc_pid_mountinfo(5)), cut into its words. */
 struct mount {
 	char *device; /* major:minor */
-	char *dir, *type, *source;
+	char *dir, *type;
 	char *super; /* options of the file system */
 	bool read_only;
 };
@@ -72,7 +73,7 @@ static void unescape(char *text)
 
 static bool read_mount(char *line, struct mount *ret_mount)
 {
-	char *words[6], *rest = strstr(line, " - ");
+	char *words[5], *rest = strstr(line, " - ");
 	char *save = NULL;
 	struct mount mount;
 
@@ -87,13 +88,12 @@ static bool read_mount(char *line, struct mount *ret_mount)
 	mount.device = words[2];
 	mount.dir = words[4];
 	mount.type = strtok_r(rest + 3, " ", &save);
-	mount.source = strtok_r(NULL, " ", &save);
-	mount.super = strtok_r(NULL, " ", &save);
-	if (!mount.type || !mount.source || !mount.super)
+	mount.super = strtok_r(NULL, " ", &save) ? strtok_r(NULL, " ", &save) : NULL;
+	if (!mount.type || !mount.super)
 		return false;
 	unescape(mount.dir);
-	mount.read_only = tl_streq(mount.super, "ro") || tl_str_starts(mount.super, "ro,") ||
-			  tl_streq(words[5], "ro") || tl_str_starts(words[5], "ro,");
+	/* Of the file system: the mount itself may be read-only for this service alone. */
+	mount.read_only = tl_streq(mount.super, "ro") || tl_str_starts(mount.super, "ro,");
 	*ret_mount = mount;
 	return true;
 }
@@ -184,26 +184,37 @@ static void tell_mount(struct health_run *run, const struct mount *mount, const 
 					      : NULL);
 }
 
+/* What a later mount stands upon cannot be asked by its path: a service that is kept from /home has something
+ * else there. */
+static bool is_covered(const struct mount *mounts, size_t count, size_t index)
+{
+	for (size_t i = index + 1; i < count; i++)
+		if (tl_streq(mounts[i].dir, mounts[index].dir))
+			return true;
+	return false;
+}
+
 static void tell_mounts(struct health_run *run)
 {
-	static char table[256 * 1024];
+	static char table[512 * 1024];
+	tl_free struct mount *mounts = calloc(LINES_MAX, sizeof *mounts);
 	char fstab[32 * 1024];
 	tl_auto(tl_strv) struct tl_strv seen = TL_STRV_INIT;
-	size_t network = 0;
+	size_t count = 0, network = 0;
 	char *save = NULL;
 
 	health_read(run, "/etc/fstab", fstab, sizeof fstab);
 	health_read(run, "/proc/self/mountinfo", table, sizeof table);
-	for (char *line = strtok_r(table, "\n", &save); line && seen.count < MOUNTS_MAX;
-	     line = strtok_r(NULL, "\n", &save)) {
-		struct mount mount;
-
-		if (!read_mount(line, &mount) || !is_real(&mount) ||
-		    tl_strv_has(&seen, mount.device))
+	for (char *line = strtok_r(table, "\n", &save); line && mounts && count < LINES_MAX;
+	     line = strtok_r(NULL, "\n", &save))
+		count += read_mount(line, &mounts[count]);
+	for (size_t i = 0; i < count && seen.count < MOUNTS_MAX; i++) {
+		if (!is_real(&mounts[i]) || tl_strv_has(&seen, mounts[i].device) ||
+		    is_covered(mounts, count, i))
 			continue;
-		if (tl_strv_push(&seen, mount.device) != 0)
+		if (tl_strv_push(&seen, mounts[i].device) != 0)
 			break;
-		tell_mount(run, &mount, fstab, &network);
+		tell_mount(run, &mounts[i], fstab, &network);
 	}
 }
 

@@ -12,7 +12,7 @@
 #include "health/run.h"
 
 #define TASK_BYTES_MAX (512 * 1024)
-#define TASKS_MAX 64
+#define TASKS_MAX 48
 
 struct health_task {
 	struct health_task *next;
