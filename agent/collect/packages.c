@@ -5,6 +5,8 @@
 #include <string.h>
 #include <towline/str.h>
 
+#include "collect/builtin/builtin.h"
+#include "collect/builtin/snapshot.h"
 #include "collect/collector.h"
 #include "collect/interrupt.h"
 
@@ -98,4 +100,50 @@ int collect_packages(struct collect_context *context, struct tl_err *err)
 	if (r == 0)
 		r = read_status(context, in, &status, err);
 	return r < 0 ? r : collect_member_end(context, status, err);
+}
+
+/* Held: chosen to stay. Otherwise of note: what is neither wholly installed nor wholly gone. */
+static bool is_of_note(const char *state)
+{
+	return state[0] && !tl_str_ends(state, " ok installed") &&
+	       !tl_str_ends(state, " ok not-installed") && !tl_str_ends(state, " ok config-files");
+}
+
+static void note_paragraph(json_t *items, struct paragraph *paragraph)
+{
+	const char *state = paragraph->values[FIELD_STATUS];
+
+	if (paragraph->values[FIELD_PACKAGE][0] &&
+	    (tl_str_starts(state, "hold ") || is_of_note(state)))
+		snapshot_add(items, paragraph->values[FIELD_PACKAGE],
+			     json_pack("{s:o, s:o}", "version",
+				       snapshot_text(paragraph->values[FIELD_VERSION]), "state",
+				       snapshot_text(state)));
+	*paragraph = (struct paragraph){.values = {""}};
+}
+
+int collect_packages_held(struct collect_context *context, struct tl_err *err)
+{
+	struct paragraph paragraph = {.values = {""}};
+	tl_json *items = json_array();
+	char path[PATH_MAX];
+	tl_cleanup(file_auto_) FILE *in = NULL;
+	tl_free char *line = NULL;
+	size_t room = 0;
+
+	snprintf(path, sizeof path, "%s%s", context->root, DPKG_STATUS);
+	in = fopen(path, "re");
+	if (!in) {
+		context->outcome = "absent";
+		return 0;
+	}
+	while (getline(&line, &room, in) > 0 && !collect_expired(context, DPKG_STATUS)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (line[0])
+			read_line(&paragraph, line);
+		else
+			note_paragraph(items, &paragraph);
+	}
+	note_paragraph(items, &paragraph);
+	return snapshot_write(context, "packages-held", items, err);
 }

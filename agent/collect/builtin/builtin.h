@@ -27,6 +27,26 @@ int collect_listing(struct collect_context *context, struct tl_err *err);
 /* Needles, "--", files: the lines that hold any of them, of each file's end. matches/NAME.txt. */
 int collect_matching(struct collect_context *context, struct tl_err *err);
 
+/* Snapshots of one matter each, in C. */
+int collect_activity(struct collect_context *context, struct tl_err *err);
+int collect_blocked(struct collect_context *context, struct tl_err *err);
+int collect_certificates(struct collect_context *context, struct tl_err *err);
+int collect_cgroups(struct collect_context *context, struct tl_err *err);
+int collect_fsync(struct collect_context *context, struct tl_err *err);
+int collect_interfaces(struct collect_context *context, struct tl_err *err);
+int collect_kernel_log(struct collect_context *context, struct tl_err *err);
+int collect_limits(struct collect_context *context, struct tl_err *err);
+int collect_listeners(struct collect_context *context, struct tl_err *err);
+int collect_modules(struct collect_context *context, struct tl_err *err);
+int collect_mounts(struct collect_context *context, struct tl_err *err);
+int collect_packages_held(struct collect_context *context, struct tl_err *err);
+int collect_process_files(struct collect_context *context, struct tl_err *err);
+int collect_reachability(struct collect_context *context, struct tl_err *err);
+int collect_sysctl(struct collect_context *context, struct tl_err *err);
+int collect_time(struct collect_context *context, struct tl_err *err);
+int collect_units(struct collect_context *context, struct tl_err *err);
+int collect_users(struct collect_context *context, struct tl_err *err);
+
 /* True when the leading conditions of a row's sources hold; *ret_rest is what stands behind them. */
 bool when_holds(const struct collect_context *context, const char *const **ret_rest);
 
