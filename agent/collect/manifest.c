@@ -57,7 +57,8 @@ static json_t *describe_plan(const struct manifest *manifest)
 			 time_or_null(plan->range.until_us), "exclude", patterns(&plan->exclude),
 			 "include", request->include, "level", collect_level_name(request->level),
 			 "encrypted", json_array_size(request->recipients) > 0, "max_bytes",
-			 (json_int_t)request->max_bytes, "site_files", plan->sources);
+			 (json_int_t)request->max_bytes, "site_files",
+			 definitions_sources(plan->definitions));
 }
 
 json_t *manifest_make(const struct manifest *manifest)

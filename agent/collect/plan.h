@@ -7,20 +7,25 @@
 #include <towline/err.h>
 
 #include "collect/collect.h"
+#include "collect/definitions.h"
 #include "collect/exclude.h"
+#include "collect/parameter.h"
 
-struct plan_text; /* what the plan owns */
+#define PLAN_PROFILE_MAX 320
 
 struct plan {
-	char profile[320]; /* as it was asked for: "service:nginx.service" */
+	char profile[PLAN_PROFILE_MAX]; /* as it was asked for: "service:nginx.service" */
 	struct collector *rows;
 	size_t count;
 	struct exclude exclude;
 	struct slice_range range;
 	int64_t started_s;
-	json_t *sources; /* owned: [{file, sha256}] of the site's files that were read */
-	struct site *site;
-	struct plan_text *texts;
+	struct definitions *definitions;
+	struct parameter parameter;
+	char **texts; /* owned: sources with the parameter filled in */
+	size_t text_count;
+	const char ***lists; /* owned: the rows' sources that were filled in */
+	size_t list_count;
 };
 
 /* TL_EINVAL for a profile, name or time that means nothing; TL_ECONFIG "file:line: …" for a site's file. */

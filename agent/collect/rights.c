@@ -7,24 +7,35 @@
 
 static const cap_value_t more[] = {CAP_SYS_PTRACE, CAP_SYSLOG, CAP_NET_ADMIN};
 
-bool rights_have_more(void)
+static const cap_value_t reading = CAP_DAC_READ_SEARCH;
+
+static bool has_any(const cap_value_t *values, size_t count)
 {
 	cap_t caps = cap_get_proc();
 	bool found = false;
 
-	for (size_t i = 0; caps && i < TL_ARRAY_LEN(more); i++) {
+	for (size_t i = 0; caps && i < count; i++) {
 		cap_flag_value_t value = CAP_CLEAR;
 
-		cap_get_flag(caps, more[i], CAP_PERMITTED, &value);
+		cap_get_flag(caps, values[i], CAP_PERMITTED, &value);
 		found = found || value == CAP_SET;
 	}
 	cap_free(caps);
-	return found && geteuid() != 0;
+	return found;
+}
+
+bool rights_have_more(void)
+{
+	return geteuid() != 0 && has_any(more, TL_ARRAY_LEN(more));
+}
+
+bool rights_are_special(void)
+{
+	return geteuid() == 0 || has_any(&reading, 1) || rights_have_more();
 }
 
 void rights_keep(bool all)
 {
-	static const cap_value_t reading = CAP_DAC_READ_SEARCH;
 	cap_flag_value_t value = CAP_CLEAR;
 	cap_t have, caps;
 

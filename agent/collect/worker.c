@@ -12,6 +12,7 @@
 
 #include "collect/frame.h"
 #include "collect/limits.h"
+#include "collect/probe.h"
 #include "collect/rights.h"
 #include "core/offspring.h"
 
@@ -39,7 +40,9 @@ static int run_kind(struct collect_context *context, struct tl_err *err)
 	case COLLECT_JOURNAL:
 		return collect_journal(context, err);
 	case COLLECT_HTTP:
+		return collect_http(context, err);
 	case COLLECT_TLS:
+		return collect_tls(context, err);
 	case COLLECT_BUILTIN:
 		break;
 	}
