@@ -22,3 +22,18 @@ int tl_cmd_redact(const struct tl_cli *cli, struct tl_err *err)
 {
 	return exec_program("towline-redact", cli, err);
 }
+
+int tl_cmd_inspect(const struct tl_cli *cli, struct tl_err *err)
+{
+	return exec_program("towline-bundle", cli, err);
+}
+
+int tl_cmd_diff(const struct tl_cli *cli, struct tl_err *err)
+{
+	return exec_program("towline-bundle", cli, err);
+}
+
+int tl_cmd_health(const struct tl_cli *cli, struct tl_err *err)
+{
+	return exec_program("towline-health", cli, err);
+}

@@ -3,6 +3,8 @@
 #include "redact/command.h"
 
 static const struct tl_cli_option json_options[] = {
+#include <towline/bundle_command.h>
+
 	{0, "json", NULL, "Print one line of JSON."},
 	{0},
 };
@@ -44,6 +46,7 @@ static const struct tl_cli_command commands[] = {
 	 "session wants. No answer is a no. While a session is open it says so; \"stop\" ends it.",
 	 consent_options, tl_cmd_consent},
 	{"enroll", "TOKEN|-", 1, 1, "make this machine known to a relay",
+	TL_BUNDLE_DIFF_COMMAND("diff", tl_cmd_diff),
 	 "TOKEN is the line that the relay's administrator gave you; - reads it from standard "
 	 "input, "
 	 "which keeps it out of the shell's history and the process list. The helper must run.",
@@ -54,6 +57,8 @@ static const struct tl_cli_command commands[] = {
 	 "Without a connection the request is queued and sent later; nothing is lost.",
 	 help_options, tl_cmd_get_help},
 	TL_REDACT_COMMAND(tl_cmd_redact),
+	TL_BUNDLE_INSPECT_COMMAND("inspect", tl_cmd_inspect),
+	TL_HEALTH_COMMAND(tl_cmd_health),
 	{"run", NULL, 0, 0, "run the agent",
 	 "Keeps one connection to the relay, sends what is queued, and answers local users. Ends "
 	 "by "

@@ -7,7 +7,7 @@
 #define INDEX "INDEX.json"
 
 /* Members whose contents are kept, and how much of each may be. */
-enum kept { KEPT_MANIFEST, KEPT_REPORT, KEPT_ERRORS, KEPT_INDEX, KEPT_COUNT };
+enum kept { KEPT_MANIFEST, KEPT_REPORT, KEPT_ERRORS, KEPT_ANALYSIS, KEPT_INDEX, KEPT_COUNT };
 static const struct {
 	const char *path;
 	size_t max_bytes;
@@ -15,6 +15,7 @@ static const struct {
 	[KEPT_MANIFEST] = {MANIFEST, 256 * 1024},
 	[KEPT_REPORT] = {"redaction/report.json", 8 * 1024 * 1024},
 	[KEPT_ERRORS] = {"errors.jsonl", 8 * 1024 * 1024},
+	[KEPT_ANALYSIS] = {"analysis/results.json", 8 * 1024 * 1024}, /* need not be there */
 	[KEPT_INDEX] = {INDEX, 32 * 1024 * 1024},
 };
 
@@ -205,6 +206,8 @@ static int read_facts(const struct check *check, struct tl_bundle_facts *facts, 
 		r = parse_kept(check, KEPT_REPORT, &facts->redaction, err);
 	if (r == 0)
 		r = parse_errors(check, &facts->errors, err);
+	if (r == 0 && json_object_get(check->found, kept_rows[KEPT_ANALYSIS].path))
+		r = parse_kept(check, KEPT_ANALYSIS, &facts->analysis, err);
 	return r;
 }
 
@@ -256,5 +259,6 @@ void tl_bundle_facts_clear(struct tl_bundle_facts *facts)
 	json_decref(facts->index);
 	json_decref(facts->redaction);
 	json_decref(facts->errors);
+	json_decref(facts->analysis);
 	*facts = (struct tl_bundle_facts){.members = 0};
 }

@@ -30,7 +30,7 @@ static la_ssize_t read_packed(struct archive *archive, void *arg, const void **r
 	return n;
 }
 
-int packed_open(struct packed *packed, struct archive *archive, struct tl_err *err)
+int bundle_packed_open(struct packed *packed, struct archive *archive, struct tl_err *err)
 {
 	if (archive_read_support_format_tar(archive) != ARCHIVE_OK ||
 	    archive_read_support_filter_zstd(archive) != ARCHIVE_OK)
@@ -42,7 +42,7 @@ int packed_open(struct packed *packed, struct archive *archive, struct tl_err *e
 	return tl_err_set(err, TL_EINVAL, "this is no bundle: %s", archive_error_string(archive));
 }
 
-int packed_drain(struct packed *packed, struct tl_err *err)
+int bundle_packed_drain(struct packed *packed, struct tl_err *err)
 {
 	uint64_t before = packed->bytes;
 	const void *bytes;

@@ -17,9 +17,10 @@ struct packed {
 };
 
 /* Opens `archive` on the packed bytes; only tar and zstd are understood. */
-TL_MUST_CHECK int packed_open(struct packed *packed, struct archive *archive, struct tl_err *err);
+TL_MUST_CHECK int bundle_packed_open(struct packed *packed, struct archive *archive,
+				     struct tl_err *err);
 /* Reads on to the end of the file; refuses more than a block's rest behind the archive. */
-TL_MUST_CHECK int packed_drain(struct packed *packed, struct tl_err *err);
+TL_MUST_CHECK int bundle_packed_drain(struct packed *packed, struct tl_err *err);
 
 /* As tl_bundle_walk; packed->hash sees every byte. Also gives the bundle's id and unpacked size. */
 struct walk_totals {

@@ -231,11 +231,11 @@ int bundle_walk(struct packed *packed, const struct tl_bundle_limits *limits,
 	if (!archive || !seen)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for the bundle");
 	packed->max_bytes = limits->max_packed_bytes;
-	r = packed_open(packed, archive, err);
+	r = bundle_packed_open(packed, archive, err);
 	if (r == 0)
 		r = walk_members(&walk, err);
 	if (r == 0)
-		r = packed_drain(packed, err);
+		r = bundle_packed_drain(packed, err);
 	if (r < 0)
 		return r;
 	if (walk.totals.members == 0)

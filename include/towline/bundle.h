@@ -47,6 +47,7 @@ struct tl_bundle_facts {
 	char sha256[65];			       /* of the packed file */
 	char index_sha256[65];			       /* of INDEX.json */
 	json_t *manifest, *index, *redaction, *errors; /* owned; errors: array of its lines */
+	json_t *analysis;			       /* owned; NULL: there is none */
 };
 void tl_bundle_facts_clear(struct tl_bundle_facts *facts);
 TL_DEFINE_AUTO(tl_bundle_facts, tl_bundle_facts_clear);

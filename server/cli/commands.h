@@ -15,6 +15,10 @@ int tl_command_hosts(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_bundle_get(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_bundle_inspect(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_bundle_extract(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_bundle_diff(const struct tl_cli *cli, struct tl_err *err);
+/* The exit status of the program, when the command ended with `failed`: a search that found nothing and
+ * snapshots that differ are told apart from success. */
+int tl_command_bundle_status(int failed);
 
 int tl_command_sessions(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_session_stop(const struct tl_cli *cli, struct tl_err *err);

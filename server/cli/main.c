@@ -3,6 +3,7 @@
 #include "cli/profile.h"
 
 #include <curl/curl.h>
+#include <towline/bundle_command.h>
 
 static const struct tl_cli_option json_option[] = {
 	{0, "json", NULL, "Print JSON, for programs."},
@@ -21,7 +22,12 @@ static const struct tl_cli_option login_options[] = {
 	{0},
 };
 static const struct tl_cli_option output_options[] = {
-	{'o', "output", "FILE", "Where to write it (default BUNDLE.tar.zst)."},
+	{'o', "output", "FILE",
+	 "Where to write it (default BUNDLE.tar.zst, of a sealed one BUNDLE.tar.zst.p7m)."},
+	{0},
+};
+static const struct tl_cli_option key_options[] = {
+	TL_BUNDLE_KEY_OPTIONS,
 	{0},
 };
 static const struct tl_cli_option sessions_options[] = {
@@ -59,12 +65,10 @@ static const struct tl_cli_command commands[] = {
 	{"bundle get", "BUNDLE|TICKET", 1, 1, "Download a bundle and check its hash",
 	 "With a ticket's number, its newest bundle. The download is on the audit trail.",
 	 output_options, tl_command_bundle_get},
-	{"bundle inspect", "FILE", 1, 1, "Check a bundle and show what is in it",
-	 "Verifies the bundle against its own index, then shows the manifest, the files, what was "
-	 "redacted, and what could not be collected.",
-	 json_option, tl_command_bundle_inspect},
+	TL_BUNDLE_INSPECT_COMMAND("bundle inspect", tl_command_bundle_inspect),
+	TL_BUNDLE_DIFF_COMMAND("bundle diff", tl_command_bundle_diff),
 	{"bundle extract", "FILE [DIRECTORY]", 1, 2, "Unpack a bundle safely below a directory",
-	 NULL, NULL, tl_command_bundle_extract},
+	 NULL, key_options, tl_command_bundle_extract},
 	{"sessions", NULL, 0, 0, "List remote sessions", NULL, sessions_options,
 	 tl_command_sessions},
 	{"session stop", "SESSION", 1, 1, "End a running session", NULL, stop_options,
@@ -97,10 +101,10 @@ static const struct tl_cli_program program = {
 
 int main(int argc, char **argv)
 {
-	int status;
+	int failed;
 
 	curl_global_init(CURL_GLOBAL_DEFAULT);
-	status = tl_cli_main(&program, argc, argv);
+	failed = tl_cli_main(&program, argc, argv);
 	curl_global_cleanup();
-	return status;
+	return tl_command_bundle_status(failed);
 }

@@ -204,7 +204,7 @@ static void inspection_prints_no_control_characters(void **state TL_UNUSED)
 
 	assert_int_equal(tl_bundle_inspect(fd, out, false, &err), 0);
 	fclose(out);
-	assert_non_null(strstr(text, "data/a.txt"));
+	assert_non_null(strstr(text, "data/\n"));
 	assert_non_null(strstr(text, "jwt"));
 	assert_non_null(strstr(text, "/x: no"));
 	assert_null(strchr(text, '\033'));
