@@ -187,7 +187,9 @@ static int append_piece(const char *bytes, size_t len, void *arg)
 
 void tl_json_write(struct tl_buf *out, const json_t *json)
 {
+	/* 15 digits are what a double surely keeps; with 17 there, 0.1 would be 0.10000000000000001. */
 	if (json_dump_callback(json, append_piece, out,
-			       JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) < 0)
+			       JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY |
+				       JSON_REAL_PRECISION(15)) < 0)
 		out->failed = true;
 }
