@@ -8,15 +8,18 @@
 #include <towline/str.h>
 
 #include "record_line.h"
+#include "record_sftp.h"
 
 #define CHUNK_MAX \
 	(16 * 1024)   /* of output in a line: six times that, escaped, stays below the limit */
 #define FLUSH_MS 1000 /* how long output may wait for its way to the disk */
 
-enum stream_kind { STREAM_TERMINAL, STREAM_OTHER };
+enum stream_kind { STREAM_TERMINAL, STREAM_OTHER, STREAM_FILES };
 
 struct stream {
 	bool used;
+	struct tl_record *record;
+	struct tl_sftp *sftp; /* STREAM_FILES */
 	unsigned channel;
 	enum stream_kind kind;
 	char pending[4]; /* the beginning of a character whose rest has not come */
@@ -164,7 +167,30 @@ static void stream_clear(struct stream *stream)
 {
 	tl_sha256_free(stream->out_hash);
 	tl_sha256_free(stream->in_hash);
+	tl_sftp_free(stream->sftp);
 	memset(stream, 0, sizeof(*stream));
+}
+
+/* A change or a transfer of an SFTP channel. */
+static int on_file(void *arg, const struct tl_sftp_event *event, struct tl_err *err)
+{
+	const struct stream *stream = arg;
+	struct tl_record *record = stream->record;
+
+	begin_line(record, stream->channel, "file");
+	put_text(record, "op", event->op);
+	put_text(record, "path", event->path);
+	put_text(record, "to", event->to);
+	tl_buf_printf(&record->line, ",\"ok\":%s", event->ok ? "true" : "false");
+	if (event->read_bytes > 0)
+		tl_buf_printf(&record->line, ",\"read_bytes\":%llu",
+			      (unsigned long long)event->read_bytes);
+	put_text(record, "read_sha256", event->read_sha256[0] ? event->read_sha256 : NULL);
+	if (event->written_bytes > 0)
+		tl_buf_printf(&record->line, ",\"written_bytes\":%llu",
+			      (unsigned long long)event->written_bytes);
+	put_text(record, "written_sha256", event->written_sha256[0] ? event->written_sha256 : NULL);
+	return write_line(record, err);
 }
 
 static int stream_add(struct tl_record *record, unsigned channel, enum stream_kind kind,
@@ -179,11 +205,15 @@ static int stream_add(struct tl_record *record, unsigned channel, enum stream_ki
 			continue;
 		stream->out_hash = tl_sha256_new();
 		stream->in_hash = tl_sha256_new();
-		if (!stream->out_hash || !stream->in_hash) {
+		if (kind == STREAM_FILES)
+			stream->sftp = tl_sftp_new(on_file, stream);
+		if (!stream->out_hash || !stream->in_hash ||
+		    (kind == STREAM_FILES && !stream->sftp)) {
 			stream_clear(stream);
 			return tl_err_set(err, TL_ENOMEM, "out of memory");
 		}
 		stream->used = true;
+		stream->record = record;
 		stream->channel = channel;
 		stream->kind = kind;
 		return 0;
@@ -196,7 +226,12 @@ int tl_record_open(struct tl_record *record, unsigned channel, const char *kind,
 		   const char *command, unsigned columns, unsigned rows, struct tl_err *err)
 {
 	bool terminal = columns > 0 && rows > 0;
-	int rc = stream_add(record, channel, terminal ? STREAM_TERMINAL : STREAM_OTHER, err);
+	bool files = tl_streq(kind, "subsystem") && tl_streq(command, "sftp");
+	int rc = stream_add(record, channel,
+			    terminal ? STREAM_TERMINAL
+			    : files  ? STREAM_FILES
+				     : STREAM_OTHER,
+			    err);
 
 	if (rc != 0)
 		return rc;
@@ -254,27 +289,68 @@ static int keep_output(struct tl_record *record, struct stream *stream, const ch
 	return 0;
 }
 
-int tl_record_output(struct tl_record *record, unsigned channel, const void *bytes, size_t len,
-		     struct tl_err *err)
+/* What cannot be followed cannot be recorded: the caller ends the session, and the recording says so. */
+static int follow(struct tl_record *record, struct stream *stream,
+		  int (*side)(struct tl_sftp *sftp, const void *bytes, size_t len,
+			      struct tl_err *err),
+		  const void *bytes, size_t len, struct tl_err *err)
 {
-	struct stream *stream = stream_of(record, channel);
+	int rc = record->failed ? tl_err_set(err, record->failed, "the recording failed before")
+				: side(stream->sftp, bytes, len, err);
+
+	flush_soon(record);
+	return rc;
+}
+
+static int output(struct tl_record *record, struct stream *stream, const void *bytes, size_t len,
+		  struct tl_err *err)
+{
 	size_t keep = len;
 	int rc;
 
-	if (!stream)
-		return tl_err_set(err, TL_EINVAL, "channel %u is not open in the recording",
-				  channel);
-	stream->out_bytes += len;
-	tl_sha256_update(stream->out_hash, bytes, len);
-	if (stream->kind == STREAM_OTHER && stream->kept_bytes + len > TL_RECORD_KEEP_MAX)
+	if (stream->kind != STREAM_TERMINAL && stream->kept_bytes + len > TL_RECORD_KEEP_MAX)
 		keep = TL_RECORD_KEEP_MAX - stream->kept_bytes;
 	stream->kept_bytes += keep;
 	rc = keep_output(record, stream, bytes, keep, err);
 	if (rc != 0 || keep == len || stream->cut)
 		return rc;
 	stream->cut = true;
-	return tl_record_note(record, channel,
+	return tl_record_note(record, stream->channel,
 			      "the output goes on; from here only its size and hash are kept", err);
+}
+
+static int not_open(unsigned channel, struct tl_err *err)
+{
+	return tl_err_set(err, TL_EINVAL, "channel %u is not open in the recording", channel);
+}
+
+static void count_output(struct stream *stream, const void *bytes, size_t len)
+{
+	stream->out_bytes += len;
+	tl_sha256_update(stream->out_hash, bytes, len);
+}
+
+int tl_record_output(struct tl_record *record, unsigned channel, const void *bytes, size_t len,
+		     struct tl_err *err)
+{
+	struct stream *stream = stream_of(record, channel);
+
+	if (!stream)
+		return not_open(channel, err);
+	count_output(stream, bytes, len);
+	return stream->sftp ? follow(record, stream, tl_sftp_reply, bytes, len, err)
+			    : output(record, stream, bytes, len, err);
+}
+
+int tl_record_stderr(struct tl_record *record, unsigned channel, const void *bytes, size_t len,
+		     struct tl_err *err)
+{
+	struct stream *stream = stream_of(record, channel);
+
+	if (!stream)
+		return not_open(channel, err);
+	count_output(stream, bytes, len);
+	return output(record, stream, bytes, len, err);
 }
 
 int tl_record_input(struct tl_record *record, unsigned channel, const void *bytes, size_t len,
@@ -283,11 +359,10 @@ int tl_record_input(struct tl_record *record, unsigned channel, const void *byte
 	struct stream *stream = stream_of(record, channel);
 
 	if (!stream)
-		return tl_err_set(err, TL_EINVAL, "channel %u is not open in the recording",
-				  channel);
+		return not_open(channel, err);
 	stream->in_bytes += len;
 	tl_sha256_update(stream->in_hash, bytes, len);
-	return 0;
+	return stream->sftp ? follow(record, stream, tl_sftp_request, bytes, len, err) : 0;
 }
 
 int tl_record_resize(struct tl_record *record, unsigned channel, unsigned columns, unsigned rows,
@@ -340,6 +415,8 @@ int tl_record_close(struct tl_record *record, unsigned channel, struct tl_err *e
 		tl_buf_putc(&record->line, '"');
 		rc = write_line(record, err);
 	}
+	if (rc == 0 && stream->sftp)
+		rc = tl_sftp_end(stream->sftp, err);
 	begin_line(record, channel, "close");
 	tl_buf_printf(&record->line, ",\"out_bytes\":%llu,\"in_bytes\":%llu",
 		      (unsigned long long)stream->out_bytes, (unsigned long long)stream->in_bytes);

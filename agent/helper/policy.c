@@ -11,8 +11,24 @@ static const char *const scope_names[] = {"terminal", "exec", "files", "forwardi
 #define KEY(field) offsetof(struct tl_policy, field)
 
 static const struct tl_conf_key keys[] = {
-	{"collect.profiles", TL_CONF_LIST, KEY(collect_profiles), "standard,quick", 0, 32, NULL,
+	{"collect.exclude", TL_CONF_LIST, KEY(collect_exclude), "", 0, 128, NULL,
+	 "What is never collected: names or groups of collectors, and paths, each with * and ?."},
+	{"collect.levels", TL_CONF_LIST, KEY(collect_levels), "secrets,identities", 0, 3, NULL,
+	 "The levels of redaction that may be asked for: secrets, identities (secrets, and "
+	 "addresses and "
+	 "names as pseudonyms), off (nothing is removed)."},
+	{"collect.privileged", TL_CONF_BOOL, KEY(collect_privileged), "true", 0, 0, NULL,
+	 "Whether collectors may look where only root can: other accounts' processes, the kernel's "
+	 "log, firewall rules. false: files that root can read, and no more. For a helper that "
+	 "runs "
+	 "as "
+	 "root."},
+	{"collect.profiles", TL_CONF_LIST, KEY(collect_profiles),
+	 "quick,standard,full,boot,container,disk,login,memory,network,package,security,service", 0,
+	 32, NULL,
 	 "The collector profiles that may run. An empty list: none, no bundle is ever made."},
+	{"collect.recipients_required", TL_CONF_BOOL, KEY(collect_recipients_required), "false", 0,
+	 0, NULL, "true: a bundle that is not encrypted to anybody is not made."},
 	{"collect.timeout", TL_CONF_DURATION, KEY(collect_timeout_ms), "5m", 1000, 3600000, NULL,
 	 "How long a collection may take before it is ended."},
 	{"consent.ask", TL_CONF_LIST, KEY(consent_ask), "", 0, 64, NULL,
@@ -26,7 +42,7 @@ static const struct tl_conf_key keys[] = {
 	 "Whether remote sessions are possible at all."},
 	{"sessions.max_minutes", TL_CONF_INT, KEY(sessions_max_minutes), "240", 1, 720, NULL,
 	 "The longest session. The helper ends it, whatever the grant says."},
-	{"sessions.scopes", TL_CONF_LIST, KEY(sessions_scopes), "terminal,exec", 0, 4, NULL,
+	{"sessions.scopes", TL_CONF_LIST, KEY(sessions_scopes), "terminal,exec,files", 0, 4, NULL,
 	 "What sessions may do: terminal, exec, files, forwarding."},
 	{"sessions.unattended", TL_CONF_BOOL, KEY(sessions_unattended), "false", 0, 0, NULL,
 	 "true: sessions begin without asking anybody, for machines without a person in front."},

@@ -4,15 +4,25 @@
 #include <sys/wait.h>
 #include <towline/log.h>
 
-#include "helper/helper.h"
 #include "core/offspring.h"
+#include "helper/helper.h"
 #include "helper/session.h"
 #include "helper/spawn.h"
 
 static const struct {
 	const char *name;
 	unsigned scope;
-} kinds[] = {{"exec", TL_SCOPE_EXEC}, {"shell", TL_SCOPE_TERMINAL}};
+	bool command; /* it names one */
+} kinds[] = {
+	{"exec", TL_SCOPE_EXEC, true},
+	{"shell", TL_SCOPE_TERMINAL, false},
+	{"subsystem", TL_SCOPE_FILES, true},
+};
+
+static bool is_subsystem(const struct tl_session_spawn *spawn)
+{
+	return tl_streq(spawn->kind, "subsystem");
+}
 
 static int check_kind(const struct tl_session *session, const struct tl_session_spawn *spawn,
 		      struct tl_err *err)
@@ -24,8 +34,11 @@ static int check_kind(const struct tl_session *session, const struct tl_session_
 			return tl_err_set(err, TL_EDENIED,
 					  "this session was not allowed a %s: the scope is missing",
 					  spawn->kind);
-		if (tl_streq(spawn->kind, "exec") != (spawn->command != NULL))
-			return tl_err_set(err, TL_EINVAL, "exec needs a command, shell takes none");
+		if (kinds[i].command != (spawn->command != NULL))
+			return tl_err_set(err, TL_EINVAL,
+					  "exec and subsystem need a command, shell takes none");
+		if (is_subsystem(spawn) && !tl_streq(spawn->command, "sftp"))
+			return tl_err_set(err, TL_EUNSUPPORTED, "the only subsystem is sftp");
 		return 0;
 	}
 	return tl_err_set(err, TL_EUNSUPPORTED, "this endpoint offers no \"%s\"", spawn->kind);
@@ -94,7 +107,8 @@ int tl_session_spawn(struct tl_session *session, const struct tl_session_spawn *
 			&(struct tl_spawn_spec){
 				.account = &account,
 				.session = session->grant.session,
-				.command = spawn->command,
+				.command = is_subsystem(spawn) ? NULL : spawn->command,
+				.sftp = is_subsystem(spawn),
 				.term = spawn->term,
 				.columns = spawn->columns,
 				.rows = spawn->rows,

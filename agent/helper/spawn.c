@@ -104,6 +104,46 @@ static int open_pipes(struct ends *ends, struct tl_err *err)
 	return 0;
 }
 
+/* Where the distributions put it: Debian, Fedora, SUSE and Arch. */
+static const char *find_sftp_server(void)
+{
+	static const char *const places[] = {
+		"/usr/lib/openssh/sftp-server",
+		"/usr/libexec/openssh/sftp-server",
+		"/usr/lib/ssh/sftp-server",
+	};
+
+	for (size_t i = 0; i < TL_ARRAY_LEN(places); i++)
+		if (access(places[i], X_OK) == 0)
+			return places[i];
+	return NULL;
+}
+
+/* Without a shell: a start-up file's output would break the protocol. */
+static int start_sftp(const struct tl_spawn_spec *spec, const struct ends *ends,
+		      const struct tl_strv *env, pid_t *ret_pid, struct tl_err *err)
+{
+	static const char *const argv[] = {"sftp-server", NULL};
+	const char *path = find_sftp_server();
+
+	if (!path)
+		return tl_err_set(err, TL_EUNSUPPORTED,
+				  "this endpoint has no sftp-server: its owner can install "
+				  "openssh-sftp-server");
+	return tl_child_start(
+		&(struct tl_child_spec){
+			.path = path,
+			.argv = argv,
+			.env = (const char *const *)env->items,
+			.fds = ends->child,
+			.fd_count = 3,
+			.account = spec->account,
+			.directory = spec->account->home,
+			.umask = SESSION_UMASK,
+		},
+		ret_pid, err);
+}
+
 static int start(const struct tl_spawn_spec *spec, const struct ends *ends,
 		 const struct tl_strv *env, pid_t *ret_pid, struct tl_err *err)
 {
@@ -137,9 +177,10 @@ int tl_spawn(const struct tl_spawn_spec *spec, struct tl_spawned *ret_spawned, s
 
 	if (make_environment(spec, &env) != 0)
 		return tl_err_set(err, TL_ENOMEM, "out of memory");
-	rc = spec->term ? open_terminal(spec, &ends, err) : open_pipes(&ends, err);
+	rc = spec->term && !spec->sftp ? open_terminal(spec, &ends, err) : open_pipes(&ends, err);
 	if (rc == 0)
-		rc = start(spec, &ends, &env, &pid, err);
+		rc = spec->sftp ? start_sftp(spec, &ends, &env, &pid, err)
+				: start(spec, &ends, &env, &pid, err);
 	if (rc != 0)
 		return rc;
 	*ret_spawned = (struct tl_spawned){.pid = pid, .fd_count = ends.ours_count};

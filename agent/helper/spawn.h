@@ -1,5 +1,5 @@
-/* A session's processes: shells and commands, on a pseudo-terminal or on pipes, with a clean
- * environment. */
+/* A session's processes: shells, commands and the SFTP server, on a pseudo-terminal or on pipes, with a
+ * clean environment. */
 #ifndef TOWLINE_HELPER_SPAWN_H
 #define TOWLINE_HELPER_SPAWN_H
 
@@ -14,6 +14,7 @@ struct tl_spawn_spec {
 	const struct tl_account *account;
 	const char *session; /* id: in the environment as TOWLINE_SESSION */
 	const char *command; /* NULL: a login shell */
+	bool sftp;	     /* OpenSSH's sftp-server instead of either; no terminal */
 	const char *term;    /* NULL: pipes */
 	int64_t columns, rows;
 	const json_t *env; /* object; only TERM, LANG and LC_* are taken from it; may be NULL */
@@ -25,7 +26,7 @@ struct tl_spawned {
 	size_t fd_count;
 };
 
-/* The caller owns the descriptors. */
+/* The caller owns the descriptors. TL_EUNSUPPORTED where there is no sftp-server. */
 TL_MUST_CHECK int tl_spawn(const struct tl_spawn_spec *spec, struct tl_spawned *ret_spawned,
 			   struct tl_err *err);
 

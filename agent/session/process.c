@@ -59,14 +59,16 @@ static void record_open(struct tl_process *process)
 }
 
 /* False when the bytes must not pass. */
-static bool record_output(struct tl_process *process, const char *bytes, size_t len)
+static bool record_output(struct tl_process *process, enum end end, const char *bytes, size_t len)
 {
+	struct tl_record *record = process->config.record;
+	unsigned number = process->channel->number;
 	struct tl_err err = TL_ERR_INIT;
 
-	if (process->config.record)
+	if (record)
 		check_record(process,
-			     tl_record_output(process->config.record, process->channel->number,
-					      bytes, len, &err),
+			     end == END_ERR ? tl_record_stderr(record, number, bytes, len, &err)
+					    : tl_record_output(record, number, bytes, len, &err),
 			     &err);
 	return !process->unrecorded;
 }
@@ -230,7 +232,7 @@ static bool move_out(struct tl_process *process, enum end end)
 		return false;
 	got = read(port->fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
 	if (got > 0) {
-		if (record_output(process, bytes, (size_t)got))
+		if (record_output(process, end, bytes, (size_t)got))
 			tl_ssh_stream_send(stream, kind, bytes, (size_t)got);
 		return true;
 	}
@@ -409,7 +411,7 @@ static json_t *spawn_args(const struct tl_process *process)
 
 	if (args && channel->command)
 		json_object_set_new(args, "command", json_string(channel->command));
-	if (args && channel->has_pty)
+	if (args && process->is_pty)
 		json_object_set_new(args, "term", json_string(channel->term));
 	return args;
 }
@@ -424,7 +426,7 @@ int tl_process_start(const struct tl_process_config *config, struct tl_ssh_serve
 		return tl_err_set(err, TL_ENOMEM, "out of memory");
 	process->config = *config;
 	process->channel = channel;
-	process->is_pty = channel->has_pty;
+	process->is_pty = channel->has_pty && channel->program != TL_SSH_SUBSYSTEM;
 	for (int end = 0; end < END_COUNT; end++)
 		process->ports[end].fd = -1;
 	rc = tl_session_helper_call(config->helper, "session.spawn", spawn_args(process),

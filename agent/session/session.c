@@ -130,9 +130,10 @@ static const char *objection(const struct tl_session *session,
 {
 	unsigned scopes = session->config.request->scopes;
 
-	if (channel->program == TL_SSH_SUBSYSTEM)
-		return "subsystems (sftp) are not available in this session; scp -O and rsync "
-		       "need the scope exec";
+	if (channel->program == TL_SSH_SUBSYSTEM && !tl_streq(channel->command, "sftp"))
+		return "the only subsystem is sftp";
+	if (channel->program == TL_SSH_SUBSYSTEM && !(scopes & TL_SCOPE_FILES))
+		return "consent does not cover file transfer; ask for the scope files";
 	if (channel->program == TL_SSH_SHELL && !(scopes & TL_SCOPE_TERMINAL))
 		return "consent does not cover a terminal; ask for the scope terminal";
 	if (channel->program == TL_SSH_EXEC && !(scopes & TL_SCOPE_EXEC))

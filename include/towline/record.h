@@ -4,7 +4,7 @@
  * further line is {"n":N,"t":seconds,"ch":channel,"k":kind,…,"h":hex}: `h` is SHA-256 over the
  * previous line's `h` and this line's bytes up to the `h` member, so that a line removed, changed or
  * inserted breaks the chain. Kinds: "open" (channel: shell | exec | subsystem, command, pty size),
- * "o" (output, asciicast v2 "o" data), "r" (resize), "x" (exit status or signal), "note" (refusals,
+ * "o" (output, asciicast v2 "o" data), "file" (what an SFTP channel did), "r" (resize), "x" (exit status or signal), "note" (refusals,
  * joins, pauses), "close", and last "seal" (a TL_JWT_RECORDING over count and last hash).
  * Terminal output exports to asciicast v2 (docs.asciinema.org/manual/asciicast/v2).
  * One thread at a time. */
@@ -43,11 +43,16 @@ void tl_record_set_tap(struct tl_record *record, tl_record_tap *tap, void *arg);
 /* Each returns 0 or TL_EIO / TL_ENOSPC: then the session must end. Output is split into lines below
  * TL_RECORD_LINE_MAX; bytes that are not UTF-8 are written as U+FFFD. A terminal's output (columns and
  * rows given at open) is kept whole; of other channels the first TL_RECORD_KEEP_MAX bytes are, and the
- * close line carries size and SHA-256 of all of it. */
+ * close line carries size and SHA-256 of all of it. Of an SFTP channel (subsystem "sftp") the changes and
+ * transfers are written instead of the bytes; TL_EPROTO, and the session must end, when the bytes do not follow
+ * SFTP. */
 TL_MUST_CHECK int tl_record_open(struct tl_record *record, unsigned channel, const char *kind,
 				 const char *command, unsigned columns, unsigned rows,
 				 struct tl_err *err);
 TL_MUST_CHECK int tl_record_output(struct tl_record *record, unsigned channel, const void *bytes,
+				   size_t len, struct tl_err *err);
+/* The same of standard error, which is text in an SFTP channel too. */
+TL_MUST_CHECK int tl_record_stderr(struct tl_record *record, unsigned channel, const void *bytes,
 				   size_t len, struct tl_err *err);
 /* Input is counted and hashed for the channel's close line, never kept. */
 TL_MUST_CHECK int tl_record_input(struct tl_record *record, unsigned channel, const void *bytes,

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <towline/log.h>
+#include <towline/str.h>
 
 #include "ssh/front_private.h"
 #include "ssh/proxy.h"
@@ -168,14 +169,13 @@ static const struct tl_visit_events visit_events = {
 
 void tl_bastion_start(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel)
 {
-	static const char no_subsystem[] =
-		"subsystems (sftp) are not available in this session; use scp -O or rsync";
+	static const char no_subsystem[] = "the only subsystem is sftp";
 
 	if (bastion->phase == PHASE_OVER) {
 		tl_ssh_channel_answer(channel, false, bastion->why);
 		return;
 	}
-	if (channel->program == TL_SSH_SUBSYSTEM) {
+	if (channel->program == TL_SSH_SUBSYSTEM && !tl_streq(channel->command, "sftp")) {
 		tl_bastion_note(bastion, NULL, "a subsystem was refused");
 		tl_ssh_channel_answer(channel, false, no_subsystem);
 		return;

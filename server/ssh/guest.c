@@ -60,7 +60,7 @@ static void adopt(struct tl_guest *guest, struct key_job *job)
 	free(guest->key_text);
 	guest->key_text = plain ? tl_steal(&job->key_text) : tl_steal(&job->certificate.key_text);
 	guest->engineer = job->engineer;
-	guest->scopes = TL_SCOPE_EXEC;
+	guest->scopes = TL_SCOPE_EXEC | TL_SCOPE_FILES;
 	if (plain || certificate->permits_pty)
 		guest->scopes |= TL_SCOPE_TERMINAL;
 	guest->may_jump = plain || certificate->permits_forwarding;

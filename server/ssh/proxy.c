@@ -89,10 +89,21 @@ static int step_pty(struct tl_proxy *proxy)
 static int step_program(struct tl_proxy *proxy)
 {
 	const struct tl_ssh_server_channel *channel = proxy->channel;
-	int rc = channel->program == TL_SSH_SHELL
-			 ? ssh_channel_request_shell(proxy->stream.channel)
-			 : ssh_channel_request_exec(proxy->stream.channel, channel->command);
+	int rc = SSH_ERROR;
 
+	switch (channel->program) {
+	case TL_SSH_SHELL:
+		rc = ssh_channel_request_shell(proxy->stream.channel);
+		break;
+	case TL_SSH_EXEC:
+		rc = ssh_channel_request_exec(proxy->stream.channel, channel->command);
+		break;
+	case TL_SSH_SUBSYSTEM:
+		rc = ssh_channel_request_subsystem(proxy->stream.channel, channel->command);
+		break;
+	case TL_SSH_NONE:
+		break;
+	}
 	if (rc == SSH_OK) {
 		proxy->step = STEP_RUNNING;
 		tl_ssh_channel_answer(proxy->channel, true, NULL);
@@ -175,7 +186,9 @@ static int move_out(struct tl_proxy *proxy, enum tl_ssh_stream_kind kind, struct
 	len = len < room ? len : room;
 	if (len == 0)
 		return false;
-	rc = tl_record_output(proxy->record, proxy->channel->number, bytes, len, err);
+	rc = kind == TL_SSH_STDERR
+		     ? tl_record_stderr(proxy->record, proxy->channel->number, bytes, len, err)
+		     : tl_record_output(proxy->record, proxy->channel->number, bytes, len, err);
 	if (rc != 0)
 		return rc;
 	tl_ssh_stream_send(to, kind, bytes, len);
@@ -249,8 +262,10 @@ int tl_proxy_pump_upstream(struct tl_proxy *proxy, struct tl_err *err)
 		return rc != 0 ? rc : moved;
 	pass_requests(proxy);
 	moved |= tl_ssh_stream_pump(&proxy->stream);
+	/* Bytes for the engineer, or room for what the engineer has sent. */
 	if (tl_ssh_stream_peek(&proxy->stream, TL_SSH_DATA, &bytes) > 0 ||
 	    tl_ssh_stream_peek(&proxy->stream, TL_SSH_STDERR, &bytes) > 0 ||
+	    (moved && tl_ssh_stream_peek(&proxy->channel->stream, TL_SSH_DATA, &bytes) > 0) ||
 	    proxy->stream.closed_in)
 		tl_ssh_link_kick(tl_ssh_server_link(proxy->channel->server));
 	return moved;

@@ -128,7 +128,7 @@ def test_an_unknown_key_is_refused(relay, engineer, endpoint, ticket):
 @pytest.mark.parametrize("options", [["-L", "0:127.0.0.1:1"], ["-s"]])
 def test_other_channels_are_refused(engineer, endpoint, ticket, options):
     if options == ["-s"]:
-        done = engineer.ssh("bastion", endpoint.name, "sftp", options=options)
+        done = engineer.ssh("bastion", endpoint.name, "netconf", options=options)
         assert done.returncode != 0
     else:
         argv = engineer.ssh_argv("end-to-end", endpoint.name, "-o", "ExitOnForwardFailure=yes", "-W", "127.0.0.1:9")
