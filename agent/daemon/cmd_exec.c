@@ -23,6 +23,11 @@ int tl_cmd_redact(const struct tl_cli *cli, struct tl_err *err)
 	return exec_program("towline-redact", cli, err);
 }
 
+int tl_cmd_reveal(const struct tl_cli *cli, struct tl_err *err)
+{
+	return exec_program("towline-redact", cli, err);
+}
+
 int tl_cmd_inspect(const struct tl_cli *cli, struct tl_err *err)
 {
 	return exec_program("towline-bundle", cli, err);

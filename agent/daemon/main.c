@@ -1,10 +1,12 @@
 /* towline-agent: the endpoint's line to its relay, and what a person at the endpoint can do with it. */
 #include "daemon/cmd.h"
+#include "health/command.h"
 #include "redact/command.h"
+#include "redact/reveal.h"
 
-static const struct tl_cli_option json_options[] = {
 #include <towline/bundle_command.h>
 
+static const struct tl_cli_option json_options[] = {
 	{0, "json", NULL, "Print one line of JSON."},
 	{0},
 };
@@ -45,8 +47,8 @@ static const struct tl_cli_command commands[] = {
 	 "Waits for requests, shows who asks, why and for how long, and asks about each thing the "
 	 "session wants. No answer is a no. While a session is open it says so; \"stop\" ends it.",
 	 consent_options, tl_cmd_consent},
-	{"enroll", "TOKEN|-", 1, 1, "make this machine known to a relay",
 	TL_BUNDLE_DIFF_COMMAND("diff", tl_cmd_diff),
+	{"enroll", "TOKEN|-", 1, 1, "make this machine known to a relay",
 	 "TOKEN is the line that the relay's administrator gave you; - reads it from standard "
 	 "input, "
 	 "which keeps it out of the shell's history and the process list. The helper must run.",
@@ -56,9 +58,10 @@ static const struct tl_cli_command commands[] = {
 	 "asks. "
 	 "Without a connection the request is queued and sent later; nothing is lost.",
 	 help_options, tl_cmd_get_help},
-	TL_REDACT_COMMAND(tl_cmd_redact),
 	TL_BUNDLE_INSPECT_COMMAND("inspect", tl_cmd_inspect),
 	TL_HEALTH_COMMAND(tl_cmd_health),
+	TL_REDACT_COMMAND(tl_cmd_redact),
+	TL_REVEAL_COMMAND(tl_cmd_reveal),
 	{"run", NULL, 0, 0, "run the agent",
 	 "Keeps one connection to the relay, sends what is queued, and answers local users. Ends "
 	 "by "

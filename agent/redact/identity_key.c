@@ -1,5 +1,6 @@
 #include "redact/identity_key.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <towline/crypto.h>
 #include <towline/fs.h>
@@ -49,4 +50,21 @@ int tl_identity_key_load(const char *state_dir, uint8_t ret_key[static TL_IDENTI
 	memcpy(ret_key, key, sizeof key);
 	tl_wipe(key, sizeof key);
 	return 0;
+}
+
+int tl_identity_state_dir(char ret_path[static PATH_MAX], struct tl_err *err)
+{
+	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	int len = -1;
+
+	if (geteuid() == 0)
+		len = snprintf(ret_path, PATH_MAX, "%s", TL_PSEUDONYM_STATE_DIR);
+	else if (state && *state == '/')
+		len = snprintf(ret_path, PATH_MAX, "%s/towline", state);
+	else if (home && *home == '/')
+		len = snprintf(ret_path, PATH_MAX, "%s/.local/state/towline", home);
+	return len > 0 && len < PATH_MAX
+		       ? 0
+		       : tl_err_set(err, TL_ECONFIG,
+				    "there is no place for the key of pseudonyms: set HOME");
 }

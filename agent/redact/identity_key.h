@@ -4,6 +4,8 @@
 #ifndef TOWLINE_REDACT_IDENTITY_KEY_H
 #define TOWLINE_REDACT_IDENTITY_KEY_H
 
+#include <limits.h>
+
 #include "redact/identity.h"
 
 #define TL_PSEUDONYM_KEY_FILE "pseudonyms.key"
@@ -13,5 +15,10 @@
 TL_MUST_CHECK int tl_identity_key_load(const char *state_dir,
 				       uint8_t ret_key[static TL_IDENTITY_KEY_LEN],
 				       struct tl_err *err);
+
+#define TL_PSEUDONYM_STATE_DIR "/var/lib/towline-helper"
+/* Where key and map of this process' user are: the helper's state directory for root, else
+ * $XDG_STATE_HOME/towline or ~/.local/state/towline. TL_ECONFIG when there is no home. */
+TL_MUST_CHECK int tl_identity_state_dir(char ret_path[static PATH_MAX], struct tl_err *err);
 
 #endif

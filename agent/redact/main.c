@@ -1,9 +1,11 @@
-/* towline-redact: carries out towline-agent's command "redact" in a process of its own. */
+/* towline-redact: carries out towline-agent's commands "redact" and "reveal" in a process of its own. */
 #include "redact/command.h"
 #include "redact/filter.h"
+#include "redact/reveal.h"
 
 static const struct tl_cli_command commands[] = {
 	TL_REDACT_COMMAND(redact_filter),
+	TL_REVEAL_COMMAND(redact_reveal),
 };
 
 static const struct tl_cli_option program_options[] = {
