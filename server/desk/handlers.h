@@ -17,6 +17,7 @@ void tl_heartbeat(struct tl_http_call *call);
 /* host_api.c */
 void tl_host_list(struct tl_http_call *call);
 void tl_host_show(struct tl_http_call *call);
+void tl_host_health_show(struct tl_http_call *call);
 void tl_host_revoke_call(struct tl_http_call *call);
 /* people_api.c */
 void tl_me_show(struct tl_http_call *call);
@@ -38,6 +39,9 @@ void tl_upload_options(struct tl_http_call *call);
 void tl_upload_create(struct tl_http_call *call);
 void tl_upload_show(struct tl_http_call *call);
 extern const struct tl_http_sink tl_upload_sink;
+/* upload_end.c, quota.c */
+void tl_upload_terminate(struct tl_http_call *call);
+void tl_agent_limits_show(struct tl_http_call *call);
 /* bundle.c */
 void tl_bundle_show(struct tl_http_call *call);
 void tl_bundle_content(struct tl_http_call *call);

@@ -23,6 +23,7 @@ json_t *tl_host_make(const struct tl_rows *row, int64_t now_ms)
 	tl_json_set(host, "ssh_host_key", tl_row_text(row, 5));
 	tl_json_set(host, "enrolled", tl_row_time(row, 6));
 	tl_json_set(host, "clock_offset_ms", json_integer(tl_rows_int(row, 7)));
+	tl_json_set(host, "health", tl_row_text(row, 8));
 	return host;
 }
 

@@ -10,7 +10,7 @@
 /* The columns that tl_host_make reads, of host h. */
 #define TL_HOST_COLUMNS \
 	"h.id, h.name, h.state, h.last_seen_ms, h.agent_version, h.ssh_host_key, h.enrolled_ms, " \
-	"h.clock_offset_ms"
+	"h.clock_offset_ms, (SELECT verdict FROM host_health WHERE host_id = h.id)"
 /* A host is online when it was heard of in the last ONLINE_MS. */
 #define TL_HOST_ONLINE_MS 150000
 

@@ -19,8 +19,10 @@
 	}
 
 static const struct tl_http_route routes[] = {
-	{"POST", "/v1/agent/heartbeat", HOST, TL_BODY_JSON, 4 * KIB, tl_heartbeat, NULL,
-	 "Tells that the agent is alive and how long its queue is"},
+	{"POST", "/v1/agent/heartbeat", HOST, TL_BODY_JSON, 256 * KIB, tl_heartbeat, NULL,
+	 "Tells that the agent is alive, how long its queue is, and how the machine is"},
+	GET("/v1/agent/limits", HOST, tl_agent_limits_show,
+	    "What the host may send: asked before it collects"),
 	{"POST", "/v1/agent/sessions/:id/decision", HOST, TL_BODY_JSON, 16 * KIB,
 	 tl_session_decided, NULL, "Tells what the person at the endpoint, or its policy, decided"},
 	{"POST", "/v1/agent/sessions/:id/ended", HOST, TL_BODY_JSON, 4 * KIB, tl_session_ended_call,
@@ -42,6 +44,8 @@ static const struct tl_http_route routes[] = {
 	GET("/v1/health", PUBLIC, tl_health_show, "Whether the relay can do its work"),
 	GET("/v1/hosts", READERS, tl_host_list, "Hosts"),
 	GET("/v1/hosts/:id", READERS, tl_host_show, "A host, by id or name"),
+	GET("/v1/hosts/:id/health", READERS, tl_host_health_show,
+	    "How a host is: its facts with their verdicts"),
 	{"POST", "/v1/hosts/:id/revoke", ADMIN, TL_BODY_NONE, 0, tl_host_revoke_call, NULL,
 	 "Takes a host's rights away for good"},
 	GET("/v1/me", PEOPLE, tl_me_show, "Who the credentials belong to"),
@@ -74,6 +78,8 @@ static const struct tl_http_route routes[] = {
 	 "What the upload protocol (tus 1.0) offers"},
 	{"POST", "/v1/uploads", HOST, TL_BODY_NONE, 0, tl_upload_create, NULL,
 	 "Creates an upload of a bundle or a recording"},
+	{"DELETE", "/v1/uploads/:id", HOST, TL_BODY_NONE, 0, tl_upload_terminate, NULL,
+	 "Withdraws an upload that is not whole (tus)"},
 	{"HEAD", "/v1/uploads/:id", HOST, TL_BODY_NONE, 0, tl_upload_show, NULL,
 	 "How much of an upload is there"},
 	{"PATCH", "/v1/uploads/:id", HOST, TL_BODY_STREAM, UPLOAD_MAX, NULL, &tl_upload_sink,

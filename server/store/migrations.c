@@ -222,10 +222,20 @@ static const char trail[] =
 /* Which relay process carries a session, where several share a store. NULL in older rows. */
 static const char session_node[] = "ALTER TABLE session ADD COLUMN node TEXT";
 
+/* How hosts are, as they told last: a document each, since it is told, read and replaced as one. */
+static const char host_health[] = "CREATE TABLE host_health ("
+				  " host_id TEXT PRIMARY KEY REFERENCES host (id),"
+				  " seq BIGINT NOT NULL,"
+				  " verdict TEXT NOT NULL"
+				  "  CHECK (verdict IN ('ok', 'unknown', 'warning', 'critical')),"
+				  " facts TEXT NOT NULL,"
+				  " updated_ms BIGINT NOT NULL)";
+
 const struct tl_migration tl_migrations[] = {
 	{1, "people and hosts", people_and_hosts, NULL},
 	{2, "tickets, bundles and sessions", tickets_and_bundles, NULL},
 	{3, "audit trail and outbox", trail, NULL},
 	{4, "sessions know their node", session_node, NULL},
+	{5, "health of hosts", host_health, NULL},
 };
 const size_t tl_migration_count = TL_ARRAY_LEN(tl_migrations);
