@@ -10,7 +10,9 @@ int tl_command_whoami(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_tickets(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_ticket_show(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_ticket_note(const struct tl_cli *cli, struct tl_err *err);
+
 int tl_command_hosts(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_host_show(const struct tl_cli *cli, struct tl_err *err);
 
 int tl_command_bundle_get(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_bundle_inspect(const struct tl_cli *cli, struct tl_err *err);

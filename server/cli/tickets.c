@@ -35,11 +35,6 @@ static const struct tl_column timeline_columns[] = {
 	{"DETAIL", "detail", 90},
 };
 
-static const struct tl_column host_columns[] = {
-	{"HOST", "name", 32},	       {"STATE", "state", 0},	      {"ONLINE", "online", 0},
-	{"LAST SEEN", "last_seen", 0}, {"AGENT", "agent_version", 0}, {"ID", "id", 0},
-};
-
 int tl_command_tickets(const struct tl_cli *cli, struct tl_err *err)
 {
 	tl_auto(tl_api) struct tl_api *api = NULL;
@@ -160,22 +155,4 @@ int tl_command_ticket_note(const struct tl_cli *cli, struct tl_err *err)
 	if (rc == 0)
 		printf("Noted on %s.\n", tl_cli_operand(cli, 0));
 	return rc;
-}
-
-int tl_command_hosts(const struct tl_cli *cli, struct tl_err *err)
-{
-	tl_auto(tl_api) struct tl_api *api = NULL;
-	tl_json *items = NULL;
-	int rc = tl_api_open(cli, &api, err);
-
-	if (rc == 0)
-		rc = tl_api_list(api, "/v1/hosts", &items, err);
-	if (rc)
-		return rc;
-	if (tl_cli_has(cli, "json"))
-		tl_print_json(stdout, items);
-	else
-		tl_print_table(stdout, items, host_columns, TL_ARRAY_LEN(host_columns),
-			       "No host is enrolled.");
-	return 0;
 }
