@@ -12,6 +12,8 @@ static const char *const log_levels[] = {"error", "warning", "info", "debug", NU
 static const struct tl_conf_key keys[] = {
 	{"collect.profile", TL_CONF_TEXT, KEY(profile), "standard", 1, 64, NULL,
 	 "The collector profile that a help request runs. The helper's policy may refuse it."},
+	{"health.interval", TL_CONF_DURATION, KEY(health_interval_ms), "60s", 0, 86400000, NULL,
+	 "How often the relay is told how this machine is, with a heartbeat. 0s: never."},
 	{"helper.dir", TL_CONF_PATH, KEY(helper_dir), "/run/towline", 0, 0, NULL,
 	 "The directory of the helper's sockets, helper.sock and consent.sock."},
 	{"log.format", TL_CONF_CHOICE, KEY(log_format), "auto", 0, 0, log_formats,

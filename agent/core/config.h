@@ -10,6 +10,7 @@
 
 struct tl_agent_config {
 	char *profile;	  /* collector profile of a help request */
+	int64_t health_interval_ms; /* 0: the relay is not told */
 	char *helper_dir; /* where helper.sock and consent.sock are */
 	int log_format;	  /* enum tl_log_format */
 	int log_level;	  /* index: error, warning, info, debug */

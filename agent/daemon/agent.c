@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
+#include <towline/crypto.h>
 #include <towline/fs.h>
 #include <towline/log.h>
 #include <towline/str.h>
@@ -49,41 +50,113 @@ static void on_heartbeat_answer(void *arg, const struct tl_reply *reply)
 		tl_log_warning("the heartbeat was not taken", TL_ERR(&reply->err));
 }
 
-static void send_heartbeat(struct tl_agent *agent)
+/* Of a heartbeat with a snapshot. */
+static void on_health_answer(void *arg, const struct tl_reply *reply)
+{
+	struct tl_agent *agent = arg;
+	const char *wish = json_string_value(json_object_get(reply->json, "health"));
+	enum tl_agent_health_answer answer = TL_HEALTH_TAKEN;
+
+	if (reply->status == 400 || reply->status == 413 || reply->status == 422)
+		answer = TL_HEALTH_REFUSED;
+	else if (reply->err.code || tl_streq(wish, "full"))
+		answer = TL_HEALTH_LOST;
+	on_heartbeat_answer(arg, reply);
+	tl_agent_health_answered(&agent->health, answer);
+}
+
+static json_t *heartbeat_json(const struct tl_agent *agent)
 {
 	int64_t items;
 	uint64_t bytes;
-	tl_json *body = NULL;
 
 	tl_queue_load(agent->queue, &items, &bytes);
-	body = json_pack("{s:s, s:I, s:{s:I, s:I}, s:I}", "agent_version", TOWLINE_VERSION,
+	return json_pack("{s:s, s:I, s:{s:I, s:I}, s:I}", "agent_version", TOWLINE_VERSION,
 			 "uptime_s",
 			 (json_int_t)((tl_clock_mono_ms(agent->clock) - agent->started_mono_ms) /
 				      1000),
 			 "queue", "items", (json_int_t)items, "bytes", (json_int_t)bytes,
 			 "clock_offset_ms", (json_int_t)tl_relay_offset_ms(agent->relay));
-	if (!tl_relay_call(agent->relay, &(struct tl_call_spec){.method = "POST",
-								.path = "/v1/agent/heartbeat",
-								.json = body,
-								.timeout_ms = HEARTBEAT_TIMEOUT_MS,
-								.on_done = on_heartbeat_answer,
-								.arg = agent}))
+}
+
+/* `health` may be NULL. */
+static void send_heartbeat(struct tl_agent *agent, const json_t *health)
+{
+	tl_json *body = heartbeat_json(agent);
+	bool is_sent;
+
+	if (health)
+		json_object_set(body, "health", (json_t *)(uintptr_t)health);
+	is_sent = tl_relay_call(agent->relay,
+				&(struct tl_call_spec){.method = "POST",
+						       .path = "/v1/agent/heartbeat",
+						       .json = body,
+						       .timeout_ms = HEARTBEAT_TIMEOUT_MS,
+						       .on_done = health ? on_health_answer
+									 : on_heartbeat_answer,
+						       .arg = agent});
+	if (!is_sent)
 		tl_log_error("out of memory");
+	if (!is_sent && health)
+		tl_agent_health_answered(&agent->health, TL_HEALTH_LOST);
+}
+
+static void on_health_taken(void *arg, const json_t *health)
+{
+	struct tl_agent *agent = arg;
+
+	if (tl_stream_is_open(agent->stream))
+		send_heartbeat(agent, health);
+	else if (health)
+		tl_agent_health_answered(&agent->health, TL_HEALTH_LOST);
+	malloc_trim(0);
+}
+
+/* What towline-health cannot know by itself. */
+static json_t *health_facts(const struct tl_agent *agent)
+{
+	const char *host = strstr(agent->identity.url, "://");
+	char name[256];
+	int64_t items;
+	uint64_t bytes;
+
+	snprintf(name, sizeof(name), "%s", host ? host + 3 : "");
+	name[strcspn(name, ":/")] = '\0';
+	tl_queue_load(agent->queue, &items, &bytes);
+	return json_pack("{s:s, s:s, s:I, s:I}", "relay_host", name, "ca_file", agent->ca_file,
+			 "clock_offset_ms", (json_int_t)tl_relay_offset_ms(agent->relay),
+			 "queue_items", (json_int_t)items);
 }
 
 static void on_heartbeat(uv_timer_t *timer)
 {
 	struct tl_agent *agent = timer->data;
+	tl_json *facts = NULL;
+	uint32_t random;
 
-	if (tl_stream_is_open(agent->stream))
-		send_heartbeat(agent);
+	if (!tl_stream_is_open(agent->stream))
+		return;
+	/* A tenth earlier or later, so that many agents do not stay in step. */
+	tl_random(&random, sizeof(random));
+	uv_timer_start(timer, on_heartbeat,
+		       (uint64_t)(agent->heartbeat_ms * 9 / 10 +
+				  random % (agent->heartbeat_ms / 5 + 1)),
+		       0);
+	if (tl_agent_health_is_due(&agent->health)) {
+		facts = health_facts(agent);
+		if (tl_agent_health_take(&agent->health, facts))
+			return; /* it goes with the heartbeat, very soon */
+	}
+	send_heartbeat(agent, NULL);
 }
 
 static void on_stream_open(void *arg, int64_t heartbeat_ms)
 {
 	struct tl_agent *agent = arg;
 
-	uv_timer_start(&agent->heartbeat, on_heartbeat, 0, (uint64_t)heartbeat_ms);
+	agent->heartbeat_ms = heartbeat_ms;
+	tl_agent_health_forget(&agent->health);
+	uv_timer_start(&agent->heartbeat, on_heartbeat, 0, 0);
 	tl_delivery_reachable(agent->delivery);
 }
 
@@ -230,6 +303,7 @@ static void close_all(struct tl_agent *agent)
 	agent->stopping = true;
 	sd_notify(0, "STOPPING=1");
 	tl_agent_sessions_close(agent);
+	tl_agent_health_close(&agent->health);
 	tl_help_close_all(agent);
 	tl_service_close(tl_steal(&agent->door));
 	tl_link_close(tl_steal(&agent->link));
@@ -249,10 +323,14 @@ static void on_stop(uv_async_t *async)
 
 static void on_signal(uv_signal_t *watch, int number)
 {
-	if (number == SIGCHLD)
-		tl_agent_sessions_reap(watch->data);
-	else
-		request_stop(watch->data);
+	struct tl_agent *agent = watch->data;
+
+	if (number != SIGCHLD) {
+		request_stop(agent);
+		return;
+	}
+	tl_agent_sessions_reap(agent);
+	tl_agent_health_reap(&agent->health);
 }
 
 static void init_loop(struct tl_agent *agent)
@@ -265,6 +343,13 @@ static void init_loop(struct tl_agent *agent)
 	agent->stop.data = agent;
 	uv_timer_init(&agent->loop, &agent->heartbeat);
 	agent->heartbeat.data = agent;
+	tl_agent_health_init(
+		&agent->health,
+		&(struct tl_agent_health_options){.loop = &agent->loop,
+						  .clock = agent->clock,
+						  .interval_ms = agent->config.health_interval_ms,
+						  .on_taken = on_health_taken,
+						  .arg = agent});
 	for (size_t i = 0; i < TL_ARRAY_LEN(numbers); i++) {
 		uv_signal_init(&agent->loop, &agent->signals[i]);
 		agent->signals[i].data = agent;

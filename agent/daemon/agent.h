@@ -9,6 +9,7 @@
 #include "core/relay.h"
 #include "core/service.h"
 #include "daemon/delivery.h"
+#include "daemon/health.h"
 #include "daemon/link.h"
 #include "daemon/queue.h"
 #include "daemon/stream.h"
@@ -26,6 +27,8 @@ struct tl_agent {
 	uv_signal_t signals[3]; /* SIGTERM, SIGINT, SIGCHLD */
 	uv_async_t stop;	/* ends the loop's work outside of whatever callback asked for it */
 	uv_timer_t heartbeat;
+	int64_t heartbeat_ms;
+	struct tl_agent_health health;
 	int state_fd, lock_fd, bundles_fd;
 	struct tl_identity identity;
 	json_t *identity_json;
