@@ -98,31 +98,42 @@ static size_t measure(struct reading *reading)
 	return r < 0 ? JOURNAL_LINE_MAX : reading->lines.len;
 }
 
-/* Goes back from the end until the range or the row's bytes are used up: false where nothing is in the
- * range. The journal is at the entry before the first one to give then, or at the first of all, which
- * *ret_first says. */
-static bool go_to_begin(struct reading *reading, bool *ret_first)
+/* So many entries further back still fit, going by the length of the one that the journal is at. */
+static uint64_t stride(struct reading *reading, uint64_t *left)
 {
-	uint64_t max = reading->context->row->max_bytes / 10 * 9, bytes = 0, entries = 0;
+	size_t len = measure(reading) + 1;
+	uint64_t count = *left / len < STRIDE ? *left / len : STRIDE;
+
+	*left -= count * len;
+	return count;
+}
+
+static bool is_before(const struct reading *reading)
+{
 	uint64_t at_us = 0;
 
-	if (!go_to_end(reading) || sd_journal_get_realtime_usec(reading->journal, &at_us) < 0 ||
-	    (int64_t)at_us < reading->range.since_us)
+	return sd_journal_get_realtime_usec(reading->journal, &at_us) >= 0 &&
+	       (int64_t)at_us < reading->range.since_us;
+}
+
+/* Goes back from the end until the range or the row's bytes are used up: false where nothing is in the
+ * range. *ret_first: the journal is at the first entry to look at; else before it. */
+static bool go_to_begin(struct reading *reading, bool *ret_first)
+{
+	uint64_t left = reading->context->row->max_bytes / 10 * 9, entries = 0;
+
+	if (!go_to_end(reading) || is_before(reading))
 		return false;
 	for (;;) {
-		int n;
+		uint64_t count = stride(reading, &left);
+		int n = count > 0 ? sd_journal_previous_skip(reading->journal, count) : 0;
 
-		bytes += measure(reading) * STRIDE;
-		n = sd_journal_previous_skip(reading->journal, STRIDE);
-		entries += STRIDE;
-		*ret_first = n < STRIDE;
-		if (n < STRIDE)
-			return true;
-		if (sd_journal_get_realtime_usec(reading->journal, &at_us) >= 0 &&
-		    (int64_t)at_us < reading->range.since_us)
-			return true;
-		reading->cut = bytes > max || entries >= ENTRIES_MAX || is_late(reading->context);
-		if (reading->cut)
+		entries += count;
+		reading->cut =
+			n == (int)count && !is_before(reading) &&
+			(count < STRIDE || entries >= ENTRIES_MAX || is_late(reading->context));
+		*ret_first = n < (int)count || reading->cut;
+		if (*ret_first || is_before(reading))
 			return true;
 	}
 }

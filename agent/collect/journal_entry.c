@@ -39,6 +39,8 @@ static const struct {
 	{"_UID", "uid"},
 };
 
+_Static_assert(TL_ARRAY_LEN(fields) <= 32, "a bit each");
+
 struct entry {
 	journal_redact *redact;
 	void *arg;
@@ -104,6 +106,18 @@ static int add_escaped(struct entry *entry, const char *text, size_t len, struct
 	return 0;
 }
 
+/* Of a long text the beginning, up to a blank: half a secret would look like none. */
+static size_t cut_length(const char *text, size_t len)
+{
+	size_t cut = JOURNAL_FIELD_MAX;
+
+	if (len <= JOURNAL_FIELD_MAX)
+		return len;
+	while (cut > JOURNAL_FIELD_MAX / 2 && text[cut] != ' ' && text[cut] != '\n')
+		cut--;
+	return cut;
+}
+
 static int add_field(struct entry *entry, const char *data, size_t len, struct tl_err *err)
 {
 	const char *equals = memchr(data, '=', len);
@@ -113,7 +127,7 @@ static int add_field(struct entry *entry, const char *data, size_t len, struct t
 	if (index == TL_ARRAY_LEN(fields) || entry->seen & (UINT32_C(1) << index))
 		return 0;
 	entry->seen |= UINT32_C(1) << index;
-	len -= (size_t)(text - data);
+	len = cut_length(text, len - (size_t)(text - data));
 	tl_buf_puts(entry->out, ",\"");
 	tl_buf_puts(entry->out, fields[index].member);
 	tl_buf_puts(entry->out, "\":");

@@ -115,10 +115,14 @@ int stage_collect(struct stage *stage, const struct collector *rows, size_t coun
 {
 	tl_fd int fd = memfd_create("bundle", MFD_CLOEXEC);
 	tl_json *result = NULL;
-	struct collect_request request = {.profile = "full",
+	struct collect_request request = {.profile = stage->profile ? stage->profile : "full",
 					  .bundle = BUNDLE_ID,
-					  .summary = "api_key=canary1"};
+					  .summary = "api_key=canary1",
+					  .since = stage->since,
+					  .until = stage->until};
+	char profiles[sizeof stage->root + 16];
 	struct collect_options options = {
+		.profiles_dir = stage->profile ? profiles : NULL,
 		.clock = &stage->clock.clock,
 		.root = stage->root,
 		.rows = rows,
@@ -126,7 +130,10 @@ int stage_collect(struct stage *stage, const struct collector *rows, size_t coun
 		.bundle_fd = fd,
 		.progress_fd = -1,
 	};
-	int r = collect_run(&request, &options, &result, &stage->err);
+	int r;
+
+	snprintf(profiles, sizeof profiles, "%s/profiles", stage->root);
+	r = collect_run(&request, &options, &result, &stage->err);
 
 	return r < 0 ? r : read_bundle(stage, fd);
 }

@@ -9,6 +9,8 @@
 struct stage {
 	char root[128];
 	struct tl_clock_fake clock; /* wall time stands still */
+	const char *since, *until;  /* of collections from now on */
+	const char *profile;	    /* one of /profiles/ below the root; NULL: full */
 	json_t *members;	    /* of the last bundle: path → contents as text */
 	struct tl_bundle_facts facts;
 	struct tl_err err;
