@@ -48,4 +48,5 @@ void rule_clear(struct rule *rule)
 	allowlists_clear(&rule->allow);
 	pcre2_code_free(rule->code);
 	pcre2_code_free(rule->path);
+	pcre2_code_free(rule->near);
 }

@@ -42,7 +42,8 @@ struct rule {
 	int64_t group;	/* of the regex that is the secret; 0: the first that took part */
 	struct allowlists allow;
 	pcre2_code *code, *path;
-	char *file; /* and line where it stands, for people */
+	pcre2_code *near; /* any of the keywords */
+	char *file;	  /* and line where it stands, for people */
 	size_t line;
 };
 
