@@ -339,6 +339,14 @@ const char *tl_cli_get(const struct tl_cli *cli, const char *long_name)
 	return NULL;
 }
 
+const char *tl_cli_get_nth(const struct tl_cli *cli, const char *long_name, size_t index)
+{
+	for (size_t i = 0; i < cli->given_count; i++)
+		if (strcmp(cli->given[i].option->long_name, long_name) == 0 && index-- == 0)
+			return cli->given[i].value;
+	return NULL;
+}
+
 bool tl_cli_has(const struct tl_cli *cli, const char *long_name)
 {
 	return tl_cli_get(cli, long_name) != NULL;

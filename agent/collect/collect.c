@@ -2,22 +2,27 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <towline/bundle.h>
 #include <towline/id.h>
+#include <towline/sealed.h>
 #include <towline/str.h>
 
 #include "collect/engine.h"
 #include "collect/manifest.h"
 #include "collect/plan.h"
+#include "redact/identity.h"
 
 struct run {
 	const struct collect_request *request;
 	const struct collect_options *options;
 	struct plan plan;
 	struct tl_redact_rules *rules;
-	struct tl_redactor *texts; /* of what the main process writes itself */
+	struct tl_identities *identities; /* NULL: none are replaced */
+	struct tl_redactor *texts;	  /* of what the main process writes itself */
+	struct tl_recipients *recipients;
 	struct bundle_writer *writer;
 	int root_fd;
 };
@@ -28,6 +33,8 @@ static void run_clear(struct run *run)
 		close(run->root_fd);
 	bundle_writer_free(run->writer);
 	tl_redactor_free(run->texts);
+	tl_identities_free(run->identities);
+	tl_recipients_free(run->recipients);
 	tl_redact_rules_free(run->rules);
 	plan_clear(&run->plan);
 }
@@ -41,11 +48,36 @@ static int open_root(struct run *run, struct tl_err *err)
 	return run->root_fd < 0 ? tl_err_sys(err, TL_EIO, errno, "%s cannot be opened", root) : 0;
 }
 
+static int open_identities(struct run *run, struct tl_err *err)
+{
+	struct tl_identity_places places = {
+		.state_dir = run->request->state_dir,
+		.site_file = run->options->names_file,
+		.root = run->options->root,
+	};
+
+	if (run->request->level != TL_REDACT_IDENTITIES)
+		return 0;
+	if (!places.state_dir)
+		return tl_err_set(err, TL_EINVAL,
+				  "the level identities needs a place for its key (state_dir)");
+	return tl_identities_open(&places, &run->identities, err);
+}
+
 static int open_rules(struct run *run, struct tl_err *err)
 {
-	int r = tl_redact_rules_new(tl_redact_builtin, tl_redact_builtin_count, &run->rules, err);
+	struct tl_redact_sources sources = {run->options->rules_dir, run->options->cache_dir};
+	int r = tl_redact_rules_open(&sources, &run->rules, err);
 
-	return r < 0 ? r : tl_redactor_new(run->rules, &tl_redact_limits_default, &run->texts, err);
+	if (r == 0)
+		r = open_identities(run, err);
+	if (r == 0)
+		r = tl_redactor_new(run->rules, &tl_redact_limits_default, &run->texts, err);
+	if (r < 0)
+		return r;
+	tl_redactor_set_level(run->texts, run->request->level);
+	tl_redactor_set_identities(run->texts, run->identities);
+	return 0;
 }
 
 /* A member of our own making: each of its strings redacted. */
@@ -61,26 +93,49 @@ static int append_json(struct run *run, const char *path, const json_t *json, st
 	return r < 0 ? r : bundle_writer_append_json(run->writer, path, clean, counts, err);
 }
 
+static int read_recipients(struct run *run, struct tl_err *err)
+{
+	const json_t *list = run->request->recipients;
+	int r = json_array_size(list) > 0 ? tl_recipients_new(&run->recipients, err) : 0;
+
+	for (size_t i = 0; r == 0 && i < json_array_size(list); i++) {
+		const char *pem = json_string_value(json_array_get(list, i));
+		char name[32];
+
+		snprintf(name, sizeof name, "recipient %zu", i + 1);
+		r = pem ? tl_recipients_add(run->recipients, pem, name, err)
+			: tl_err_set(err, TL_EINVAL, "%s is no certificate", name);
+	}
+	return r;
+}
+
 static int open_bundle(struct run *run, const char *id, struct tl_err *err)
 {
+	const char *ruleset = tl_redact_rules_name(run->rules);
 	struct bundle_options options = {
 		.fd = run->options->bundle_fd,
 		.id = id,
 		.started_s = run->plan.started_s,
-		.ruleset = TL_REDACT_RULESET,
+		.ruleset = ruleset,
 		.max_bytes = (uint64_t)run->request->max_bytes,
 	};
-	struct manifest manifest = {run->request, &run->plan, id, TL_REDACT_RULESET};
+	struct manifest manifest = {run->request, &run->plan, id, ruleset};
 	tl_json *json = manifest_make(&manifest);
-	int r = bundle_writer_open(&options, &run->writer, err);
+	int r = read_recipients(run, err);
 
+	options.recipients = run->recipients;
+	if (r == 0)
+		r = bundle_writer_open(&options, &run->writer, err);
 	return r < 0 ? r : append_json(run, "MANIFEST.json", json, err);
 }
 
 static int run_rows(struct run *run, struct engine_facts *ret_facts, struct tl_err *err)
 {
 	struct worker_setup setup = {
-		.members = {.rules = run->rules, .exclude = &run->plan.exclude},
+		.members = {.rules = run->rules,
+			    .level = run->request->level,
+			    .identities = run->identities,
+			    .exclude = &run->plan.exclude},
 		.clock = run->options->clock,
 		.rows = run->plan.rows,
 		.root = run->options->root,
@@ -94,7 +149,7 @@ static int run_rows(struct run *run, struct engine_facts *ret_facts, struct tl_e
 		.row_count = run->plan.count,
 		.writer = run->writer,
 		.max_bytes = (uint64_t)run->request->max_bytes,
-		.sealed = json_array_size(run->request->recipients) > 0,
+		.sealed = run->recipients != NULL,
 		.progress = &progress,
 	};
 

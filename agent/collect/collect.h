@@ -26,6 +26,7 @@ struct collect_request {
 	enum tl_redact_level level;
 	json_t *exclude, *include; /* lists of texts; NULL: none */
 	json_t *recipients;	   /* list of PEM certificates; NULL: not encrypted */
+	const char *state_dir;	   /* of the pseudonyms' key and map; for level "identities" */
 	int64_t max_bytes;	   /* of the bundle; 0: what a reader takes */
 	bool dry_run;		   /* tell what would be taken, and take nothing */
 };
@@ -43,9 +44,8 @@ struct collect_options {
 	int progress_fd; /* JSON lines; -1: none. A reader that went away is no fault. */
 	/* Directories of the site's own files; NULL: none. */
 	const char *profiles_dir, *collectors_dir, *rules_dir;
-	const char *cache_dir; /* for what is compiled; NULL: none */
-	const char *
-		state_dir; /* of the pseudonyms' key and map; NULL: level "identities" is refused */
+	const char *names_file; /* the site's names (redact/identity.h); NULL: none */
+	const char *cache_dir;	/* for what is compiled; NULL: none */
 };
 
 /* Writes the bundle to options->bundle_fd. *ret_result (the caller's) is docs/protocol.md's result of

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <towline/fs.h>
 #include <towline/log.h>
 #include <towline/str.h>
@@ -12,21 +13,22 @@
 #include "collect/collect.h"
 #include "collect/interrupt.h"
 #include "collect/limits.h"
+#include "collect/places.h"
+#include "collect/profile_command.h"
+#include "collect/profile_run.h"
 
 #define BUNDLE_FD 3
 #define PROGRESS_FD 4
 
-static const char usage[] = "usage: towline-collect <REQUEST 3>BUNDLE [4>PROGRESS] >RESULT\n"
-			    "\n"
-			    "Collects a diagnostic bundle, redacted as it is read. Run by "
-			    "towline-helper and towline-agent;\n"
-			    "people use \"towline-agent collect\".\n"
-			    "\n"
-			    "REQUEST is one JSON object: {\"help_id\", \"summary\", \"profile\": "
-			    "\"standard\" or \"quick\",\n"
-			    "\"agent_version\", \"host\", \"ticket\"}, each member optional. "
-			    "RESULT is one JSON object; after a failure {\"code\", "
-			    "\"text\"}.\n";
+static const char usage[] =
+	"usage: towline-collect <REQUEST 3>BUNDLE [4>PROGRESS] >RESULT\n"
+	"       towline-collect profile lint|list|show …\n"
+	"\n"
+	"Collects a diagnostic bundle, redacted as it is read. Run by towline-helper and\n"
+	"towline-agent; people use \"towline-agent collect\" and \"towline-agent profile\".\n"
+	"\n"
+	"REQUEST is one JSON object, RESULT another (docs/protocol.md, collect.run); after a\n"
+	"failure RESULT is {\"code\", \"text\"}.\n";
 
 static int read_request(json_t **ret_json, struct tl_err *err)
 {
@@ -57,6 +59,7 @@ static int collect(struct tl_err *err)
 	tl_json *json = NULL;
 	tl_json *result = NULL;
 	struct collect_request request;
+	struct places places;
 	struct collect_options options = {
 		.clock = tl_clock_system(),
 		.root = "",
@@ -66,6 +69,7 @@ static int collect(struct tl_err *err)
 	int r = read_request(&json, err);
 
 	options.rows = collectors_all(&options.row_count);
+	places_find(&places, &options);
 	if (r == 0)
 		r = collect_request_read(json, &request, err);
 	if (r == 0)
@@ -90,17 +94,26 @@ static void tell_failure(const struct tl_err *err)
 		(void)!write(STDOUT_FILENO, "\n", 1);
 }
 
-int main(int argc, char **argv)
+static const struct tl_cli_command commands[] = {
+	TL_PROFILE_COMMANDS(profile_lint, profile_list, profile_show),
+};
+static const struct tl_cli_option program_options[] = {
+	{0, "config", "FILE", "The agent's configuration; not needed here."},
+	{0},
+};
+static const struct tl_cli_program commands_program = {
+	.name = "towline-agent",
+	.summary = "profiles, apart from the resident agent",
+	.options = program_options,
+	.commands = commands,
+	.command_count = TL_ARRAY_LEN(commands),
+};
+
+static int run_collection(void)
 {
 	struct tl_err err = TL_ERR_INIT;
 	int r;
 
-	if (argc > 1) {
-		bool help = tl_streq(argv[1], "--help");
-
-		fputs(usage, help ? stdout : stderr);
-		return help ? 0 : tl_err_exit_status(TL_EUSAGE);
-	}
 	if (fcntl(BUNDLE_FD, F_GETFD) < 0) {
 		fputs("towline-collect: descriptor 3, where the bundle goes, is not open\n",
 		      stderr);
@@ -109,9 +122,21 @@ int main(int argc, char **argv)
 	for (int fd = BUNDLE_FD; fd <= PROGRESS_FD; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	interrupt_install();
+	/* nobody waits for a bundle whose asker has gone */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	limits_be_idle();
 	r = collect(&err);
 	if (r < 0)
 		tell_failure(&err);
 	return tl_err_exit_status(r);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 1)
+		return run_collection();
+	if (!tl_streq(argv[1], "--help"))
+		return tl_cli_main(&commands_program, argc, argv);
+	fputs(usage, stdout);
+	return 0;
 }

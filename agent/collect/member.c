@@ -13,6 +13,7 @@
 #define BINARY_LOOK 8192 /* a text has no NUL in its first bytes */
 #define RATE_BURST (8u << 20)
 #define NAP_MAX_MS 200
+#define ROOT_DIR "root/" /* below it stand the host's files */
 
 enum state {
 	MEMBER_NONE,
@@ -64,6 +65,10 @@ int member_stream_new(const struct member_options *options, struct member_stream
 		r = tl_redactor_new(options->rules, &tl_redact_limits_default, &stream->texts, err);
 	if (r < 0)
 		return r;
+	tl_redactor_set_level(stream->redactor, options->level);
+	tl_redactor_set_level(stream->texts, options->level);
+	tl_redactor_set_identities(stream->redactor, options->identities);
+	tl_redactor_set_identities(stream->texts, options->identities);
 	*ret_stream = tl_steal(&stream);
 	return 0;
 }
@@ -136,13 +141,8 @@ static int to_frames(void *arg, const void *bytes, size_t len, struct tl_err *er
 static int redact_text(struct member_stream *stream, const char *text, size_t len,
 		       struct tl_buf *out, json_t *counts, struct tl_err *err)
 {
-	int r;
+	int r = tl_redact_text(stream->texts, text, len, out, err);
 
-	if (stream->options.raw) {
-		tl_buf_append(out, text, len);
-		return 0;
-	}
-	r = tl_redact_text(stream->texts, text, len, out, err);
 	if (r == 0)
 		tl_redactor_report(stream->texts, counts);
 	return r;
@@ -161,10 +161,9 @@ static int send_counts(struct member_stream *stream, json_t *counts, struct tl_e
 
 int member_stream_canary(struct member_stream *stream, const char *text, struct tl_err *err)
 {
-	int r = 0;
+	int r;
 
-	if (stream->options.raw)
-		return 0;
+	tl_redactor_set_path(stream->redactor, NULL);
 	tl_redactor_begin(stream->redactor, to_frames, stream);
 	r = tl_redactor_feed(stream->redactor, text, strlen(text), err);
 	if (r == 0)
@@ -218,9 +217,14 @@ int collect_member_begin(struct collect_context *context, const struct bundle_me
 	struct member_stream *stream = context->stream;
 	int r = begin(stream, member, err);
 
-	if (r == 0)
-		tl_redactor_begin(stream->redactor, to_frames, stream);
-	return r;
+	if (r < 0)
+		return r;
+	/* rules know the host's paths */
+	tl_redactor_set_path(stream->redactor, tl_str_starts(member->path, ROOT_DIR)
+						       ? member->path + strlen(ROOT_DIR) - 1
+						       : member->path);
+	tl_redactor_begin(stream->redactor, to_frames, stream);
+	return 0;
 }
 
 /* A row that reads faster than others may bear waits. */
@@ -248,7 +252,8 @@ static bool is_binary(const struct member_stream *stream, const void *bytes, siz
 static size_t within_limits(struct collect_context *context, size_t len)
 {
 	struct member_stream *stream = context->stream;
-	uint64_t member_max = stream->row->max_bytes + MEMBER_SLACK;
+	unsigned factor = stream->row->flags & COLLECT_TIMED ? MEMBER_TIMED_FACTOR : 1;
+	uint64_t member_max = stream->row->max_bytes * factor + MEMBER_SLACK;
 	uint64_t room = stream->given < member_max ? member_max - stream->given : 0;
 	uint64_t row_room =
 		stream->row_given < stream->row_max ? stream->row_max - stream->row_given : 0;
@@ -280,8 +285,7 @@ int collect_member_write(struct collect_context *context, const void *bytes, siz
 		size_t part = within_limits(context, len);
 
 		/* the analyzers look here, at raw bytes */
-		r = stream->options.raw ? to_frames(stream, bytes, part, err)
-					: tl_redactor_feed(stream->redactor, bytes, part, err);
+		r = tl_redactor_feed(stream->redactor, bytes, part, err);
 	}
 	stream->given += len;
 	stream->row_given += len;
@@ -321,12 +325,10 @@ int collect_member_end(struct collect_context *context, const char *status, stru
 		stream->state = MEMBER_NONE;
 		return r;
 	}
-	if (!stream->options.raw) {
-		r = tl_redactor_flush(stream->redactor, err);
-		if (r < 0)
-			return r;
-		tl_redactor_report(stream->redactor, counts);
-	}
+	r = r < 0 ? r : tl_redactor_flush(stream->redactor, err);
+	if (r < 0)
+		return r;
+	tl_redactor_report(stream->redactor, counts);
 	return end(stream, status, counts, err);
 }
 
@@ -342,11 +344,10 @@ int collect_member_json(struct collect_context *context, const char *path, const
 
 	if (r < 0 || stream->state != MEMBER_BEGUN)
 		return r;
-	if (!stream->options.raw)
-		r = tl_redact_json(stream->texts, json, counts, &clean, err);
+	r = tl_redact_json(stream->texts, json, counts, &clean, err);
 	if (r < 0)
 		return r;
-	tl_json_write(&text, clean ? clean : json);
+	tl_json_write(&text, clean);
 	tl_buf_putc(&text, '\n');
 	if (tl_buf_check(&text) < 0)
 		return tl_err_set(err, TL_ETOOBIG, "%s is too large", path);

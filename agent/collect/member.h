@@ -14,6 +14,7 @@
 #include "redact/redact.h"
 
 #define MEMBER_SLACK (256 * 1024)  /* beyond a member's limit, for the record that was begun */
+#define MEMBER_TIMED_FACTOR 4	   /* so much more may a log give where a range is asked for */
 #define MEMBER_ROW_MIN (16u << 20) /* a row may give that much in all, however small its members */
 #define MEMBER_ROW_FACTOR 16	   /* or that many of its largest members */
 #define MEMBER_RATE (96u << 20)	   /* bytes a second, of one row */
@@ -24,8 +25,9 @@ struct member_options {
 	int fd; /* where frames go; stays the caller's */
 	const struct tl_redact_rules *rules;
 	const struct exclude *exclude; /* may be NULL */
-	bool raw;		       /* level "off": nothing is taken out */
-	uint64_t bytes_per_s;	       /* 0: MEMBER_RATE */
+	enum tl_redact_level level;
+	struct tl_identities *identities; /* NULL: none are replaced */
+	uint64_t bytes_per_s;		  /* 0: MEMBER_RATE */
 };
 TL_MUST_CHECK int member_stream_new(const struct member_options *options,
 				    struct member_stream **ret_stream, struct tl_err *err);

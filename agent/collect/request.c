@@ -30,6 +30,7 @@ static const struct tl_json_member request_members[] = {
 	{"recipients", TL_JSON_ARRAY, false, FIELD(recipients), 0, RECIPIENTS_MAX},
 	{"since", TL_JSON_TEXT, false, FIELD(since), 0, 128},
 	{"started", TL_JSON_TEXT, false, FIELD(started), 0, 64},
+	{"state_dir", TL_JSON_TEXT, false, FIELD(state_dir), 0, 4000},
 	{"summary", TL_JSON_TEXT, false, FIELD(summary), 0, 16384},
 	{"ticket", TL_JSON_NAME, false, FIELD(ticket), 0, 32},
 	{"until", TL_JSON_TEXT, false, FIELD(until), 0, 128},

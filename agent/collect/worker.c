@@ -15,6 +15,7 @@
 #include "collect/probe.h"
 #include "collect/rights.h"
 #include "core/offspring.h"
+#include "redact/identity.h"
 
 #define STREAM_FD 3
 #define ROOT_FD 4
@@ -90,6 +91,8 @@ static int run_row(const struct worker_setup *setup, struct member_stream *strea
 	member_stream_row(stream, row);
 	r = run_kind(&context, &fault);
 	end_orphans();
+	if (r == 0 && setup->members.identities)
+		r = tl_identities_save(setup->members.identities, &fault);
 	told = member_stream_end(stream, &context, tl_clock_mono_ms(setup->clock) - now,
 				 r < 0 ? &fault : NULL, err);
 	return told < 0 ? told : r; /* after a fault nobody knows what the redactor holds */
@@ -120,8 +123,8 @@ static int serve(const struct worker_setup *setup, struct tl_err *err)
 	return r;
 }
 
-/* Only its stream, its root and stderr are left of what the main process has open. */
-static int keep_descriptors(int stream_fd, int root_fd)
+/* Only its stream, its root, stderr and the map of pseudonyms are left of what the main process has open. */
+static int keep_descriptors(int stream_fd, int root_fd, int map_fd)
 {
 	int stream = fcntl(stream_fd, F_DUPFD_CLOEXEC, SAFE_FD);
 	int root = fcntl(root_fd, F_DUPFD_CLOEXEC, SAFE_FD);
@@ -131,12 +134,17 @@ static int keep_descriptors(int stream_fd, int root_fd)
 	    dup2(null_fd, STDOUT_FILENO) < 0 || dup3(stream, STREAM_FD, O_CLOEXEC) < 0 ||
 	    dup3(root, ROOT_FD, O_CLOEXEC) < 0)
 		return -1;
-	return close_range(ROOT_FD + 1, ~0u, 0);
+	if (map_fd <= ROOT_FD)
+		return close_range(ROOT_FD + 1, ~0u, 0);
+	return close_range(ROOT_FD + 1, (unsigned)map_fd - 1, 0) |
+	       close_range((unsigned)map_fd + 1, ~0u, 0);
 }
 
 static void be_worker(const struct worker_setup *setup, bool privileged, int stream_fd,
 		      pid_t parent)
 {
+	struct tl_identities *identities = setup->members.identities;
+	int map_fd = identities ? tl_identities_fd(identities) : -1;
 	struct tl_err err = TL_ERR_INIT;
 
 	signal(SIGTERM, SIG_DFL);
@@ -145,7 +153,7 @@ static void be_worker(const struct worker_setup *setup, bool privileged, int str
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	setpgid(0, 0);
-	if (getppid() != parent || keep_descriptors(stream_fd, setup->root_fd) < 0)
+	if (getppid() != parent || keep_descriptors(stream_fd, setup->root_fd, map_fd) < 0)
 		_exit(1);
 	limits_for_worker();
 	rights_keep(privileged);

@@ -14,6 +14,9 @@
 
 #define OUTPUT_MAX (8 * 1024 * 1024)
 #define ANSWER_MAX (TL_IPC_PACKET_MAX - 4096)
+#define LIST_MAX 128
+#define RECIPIENTS_MAX 16
+#define REQUEST_MAX (48 * 1024) /* below what a pipe holds: writing it never blocks */
 #define AGENT_PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 struct tl_collection {
@@ -31,17 +34,36 @@ struct tl_collection {
 };
 
 struct collect_args {
-	const char *profile, *help_id, *summary;
+	const char *profile, *help_id, *summary, *ticket, *level;
+	const char *since, *until, *around, *boot;
+	json_t *exclude, *include, *recipients;
+	int64_t max_bytes;
+	bool dry_run;
 };
+
+#define ARG(field) offsetof(struct collect_args, field)
 
 static int read_args(const json_t *args, struct collect_args *ret_args, struct tl_err *err)
 {
+	/* What times and names mean the collector knows; here they are only bounded. */
 	static const struct tl_json_member members[] = {
-		{"help_id", TL_JSON_ID, true, offsetof(struct collect_args, help_id)},
-		{"profile", TL_JSON_NAME, true, offsetof(struct collect_args, profile), 0, 64},
-		{"summary", TL_JSON_TEXT, true, offsetof(struct collect_args, summary), 0, 2000},
+		{"around", TL_JSON_TEXT, false, ARG(around), 0, 128},
+		{"boot", TL_JSON_TEXT, false, ARG(boot), 0, 64},
+		{"dry_run", TL_JSON_BOOL, false, ARG(dry_run)},
+		{"exclude", TL_JSON_ARRAY, false, ARG(exclude), 0, LIST_MAX},
+		{"help_id", TL_JSON_ID, true, ARG(help_id)},
+		{"include", TL_JSON_ARRAY, false, ARG(include), 0, LIST_MAX},
+		{"level", TL_JSON_NAME, false, ARG(level), 0, 16},
+		{"max_bytes", TL_JSON_INT, false, ARG(max_bytes), 0, INT64_MAX},
+		{"profile", TL_JSON_TEXT, true, ARG(profile), 0, 320},
+		{"recipients", TL_JSON_ARRAY, false, ARG(recipients), 0, RECIPIENTS_MAX},
+		{"since", TL_JSON_TEXT, false, ARG(since), 0, 128},
+		{"summary", TL_JSON_TEXT, true, ARG(summary), 0, 2000},
+		{"ticket", TL_JSON_NAME, false, ARG(ticket), 0, 32},
+		{"until", TL_JSON_TEXT, false, ARG(until), 0, 128},
 	};
 
+	ret_args->level = "secrets";
 	return tl_json_read(args, members, TL_ARRAY_LEN(members), ret_args, err);
 }
 
@@ -103,7 +125,8 @@ static int read_result(const struct tl_collection *collection, json_t **ret_resu
 			WIFSIGNALED(collection->wait_status)
 				? WTERMSIG(collection->wait_status)
 				: WEXITSTATUS(collection->wait_status));
-	if (!json_is_string(json_object_get(result, "sha256"))) {
+	if (!json_is_string(json_object_get(result, "sha256")) &&
+	    !json_is_true(json_object_get(result, "dry_run"))) {
 		const char *why = json_string_value(json_object_get(result, "text"));
 		const char *code = json_string_value(json_object_get(result, "code"));
 
@@ -219,22 +242,54 @@ static void on_timeout(uv_timer_t *timer)
 	tl_collection_stop(timer->data, "the collection took longer than collect.timeout allows");
 }
 
+static void set_text(json_t *request, const char *name, const char *text)
+{
+	if (text)
+		json_object_set_new(request, name, json_string(text));
+}
+
+static void set_list(json_t *request, const char *name, json_t *list)
+{
+	if (list)
+		json_object_set(request, name, list);
+}
+
+/* What the collector is told: what was asked for, and what policy adds. */
+static json_t *make_request(const struct tl_helper *helper, const struct collect_args *args)
+{
+	json_t *exclude = args->exclude ? json_deep_copy(args->exclude) : json_array();
+	json_t *request =
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:o}", "help_id", args->help_id,
+			  "summary", args->summary, "profile", args->profile, "level", args->level,
+			  "agent_version", TOWLINE_VERSION, "host", helper->trust.identity.host_id,
+			  "max_bytes", (json_int_t)args->max_bytes, "dry_run", args->dry_run,
+			  "exclude", exclude);
+
+	if (!request)
+		return NULL;
+	tl_policy_add_excludes(&helper->policy, exclude);
+	set_text(request, "ticket", args->ticket);
+	set_text(request, "since", args->since);
+	set_text(request, "until", args->until);
+	set_text(request, "around", args->around);
+	set_text(request, "boot", args->boot);
+	set_list(request, "include", args->include);
+	set_list(request, "recipients", args->recipients);
+	return request;
+}
+
 static int write_request(const struct tl_helper *helper, const struct collect_args *args, int fd,
 			 struct tl_err *err)
 {
-	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(16384);
-	tl_json *request =
-		json_pack("{s:s, s:s, s:s, s:s, s:s}", "help_id", args->help_id, "summary",
-			  args->summary, "profile", args->profile, "agent_version", TOWLINE_VERSION,
-			  "host", helper->trust.identity.host_id);
+	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(REQUEST_MAX);
+	tl_json *request = make_request(helper, args);
 
 	if (!request)
-		return tl_err_set(err, TL_EINVAL, "the summary is no UTF-8 text");
+		return tl_err_set(err, TL_EINVAL, "the request is no UTF-8 text");
 	tl_json_write(&text, request);
 	tl_buf_putc(&text, '\n');
 	if (tl_buf_check(&text) != 0)
-		return tl_err_set(err, TL_ETOOBIG, "the summary is too long");
-	/* Below a pipe's 64 KB: this never blocks. */
+		return tl_err_set(err, TL_ETOOBIG, "the request for a collection is too long");
 	return tl_fs_write_all(fd, text.data, text.len, err);
 }
 
@@ -297,7 +352,7 @@ static void watch(struct tl_collection *collection)
 
 int tl_collection_start(struct tl_helper *helper, struct tl_ask *ask, struct tl_err *err)
 {
-	struct collect_args args;
+	struct collect_args args = {.profile = NULL};
 	struct tl_collection *collection;
 	int rc = read_args(ask->args, &args, err);
 
@@ -306,11 +361,10 @@ int tl_collection_start(struct tl_helper *helper, struct tl_ask *ask, struct tl_
 	if (helper->collection)
 		return tl_err_set(err, TL_EBUSY,
 				  "another collection runs: try again when it is done");
-	if (!tl_strv_has(&helper->policy.collect_profiles, args.profile))
-		return tl_err_set(err, TL_EDENIED,
-				  "this machine's policy does not allow the profile \"%s\" "
-				  "(collect.profiles)",
-				  args.profile);
+	rc = tl_policy_check_collect(&helper->policy, args.profile, args.level,
+				     json_array_size(args.recipients), err);
+	if (rc != 0)
+		return rc;
 	collection = calloc(1, sizeof(*collection));
 	if (!collection)
 		return tl_err_set(err, TL_ENOMEM, "out of memory");

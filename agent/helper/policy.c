@@ -88,11 +88,28 @@ static int read_scopes(struct tl_policy *policy, const char *file, struct tl_err
 	return 0;
 }
 
+static int read_levels(const struct tl_policy *policy, const char *file, struct tl_err *err)
+{
+	for (size_t i = 0; i < policy->collect_levels.count; i++) {
+		const char *level = policy->collect_levels.items[i];
+
+		if (!tl_streq(level, "secrets") && !tl_streq(level, "identities") &&
+		    !tl_streq(level, "off"))
+			return tl_err_set(err, TL_ECONFIG,
+					  "%s: collect.levels: \"%s\" is none of secrets, "
+					  "identities, off",
+					  file, level);
+	}
+	return 0;
+}
+
 int tl_policy_parse(const char *text, size_t len, struct tl_policy *ret_policy, struct tl_err *err)
 {
 	int rc = tl_conf_parse(&tl_policy_schema, "policy.yaml", "/etc/towline", text, len,
 			       ret_policy, err);
 
+	if (rc == 0)
+		rc = read_levels(ret_policy, "policy.yaml", err);
 	return rc == 0 ? read_scopes(ret_policy, "policy.yaml", err) : rc;
 }
 
@@ -104,6 +121,8 @@ int tl_policy_load(const char *path, struct tl_policy *ret_policy, struct tl_err
 		return tl_policy_parse("", 0, ret_policy, err);
 	path = path ? path : TL_POLICY_PATH;
 	rc = tl_conf_load(&tl_policy_schema, path, ret_policy, err);
+	if (rc == 0)
+		rc = read_levels(ret_policy, path, err);
 	return rc == 0 ? read_scopes(ret_policy, path, err) : rc;
 }
 

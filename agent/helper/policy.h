@@ -12,7 +12,11 @@
 #define TL_POLICY_PATH "/etc/towline/policy.yaml"
 
 struct tl_policy {
+	struct tl_strv collect_exclude;
+	struct tl_strv collect_levels;
+	bool collect_privileged;
 	struct tl_strv collect_profiles;
+	bool collect_recipients_required;
 	int64_t collect_timeout_ms;
 	struct tl_strv
 		consent_ask; /* login names; empty: every person, see tl_policy_may_consent */
@@ -37,6 +41,13 @@ TL_MUST_CHECK int tl_policy_parse(const char *text, size_t len, struct tl_policy
 				  struct tl_err *err);
 void tl_policy_clear(struct tl_policy *policy);
 TL_DEFINE_AUTO(tl_policy, tl_policy_clear);
+
+/* Whether a bundle of this profile ("service:nginx": by what stands before the colon), at this level of
+ * redaction, for so many recipients may be made; TL_EDENIED with the sentence otherwise. */
+TL_MUST_CHECK int tl_policy_check_collect(const struct tl_policy *policy, const char *profile,
+					  const char *level, size_t recipients, struct tl_err *err);
+/* Adds what is never collected to the list of texts. */
+void tl_policy_add_excludes(const struct tl_policy *policy, json_t *exclude);
 
 /* What policy leaves of a grant's scopes and duration; TL_EDENIED with the sentence when it leaves
  * nothing. */

@@ -331,7 +331,7 @@ static int session_stop(void *app, struct tl_ask *ask, struct tl_err *err)
 }
 
 const struct tl_verb tl_helper_verbs[] = {
-	{"collect.run", TL_DOOR_AGENT, BOTH_STATES, 8192, 1, 2, collect_run},
+	{"collect.run", TL_DOOR_AGENT, BOTH_STATES, TL_IPC_PACKET_MAX, 1, 2, collect_run},
 	{"consent.answer", TL_DOOR_CONSENT, TL_HELPER_ENROLLED, 1024, 0, 0, consent_answer},
 	{"consent.bundle", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 1024, 0, 0, consent_bundle},
 	{"consent.watch", TL_DOOR_CONSENT, BOTH_STATES, 256, 0, 0, consent_watch},

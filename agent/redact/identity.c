@@ -59,6 +59,11 @@ int tl_identities_open(const struct tl_identity_places *places,
 	return 0;
 }
 
+int tl_identities_fd(const struct tl_identities *identities)
+{
+	return identities->map_fd;
+}
+
 void tl_identities_free(struct tl_identities *identities)
 {
 	if (!identities)

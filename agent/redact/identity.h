@@ -101,6 +101,9 @@ TL_MUST_CHECK int tl_identities_text(struct tl_identities *identities, const cha
  * map (tl_identities_new) it does nothing. */
 TL_MUST_CHECK int tl_identities_save(struct tl_identities *identities, struct tl_err *err);
 
+/* The map's descriptor, for a process that closes all it does not need; -1: there is no map. */
+int tl_identities_fd(const struct tl_identities *identities);
+
 void tl_identities_free(struct tl_identities *identities);
 TL_DEFINE_AUTO_PTR(tl_identities, tl_identities_free);
 

@@ -46,6 +46,8 @@ int tl_cli_main(const struct tl_cli_program *program, int argc, char **argv);
 /* The option's value; "" for a switch that is given; NULL when not given. */
 const char *tl_cli_get(const struct tl_cli *cli, const char *long_name);
 bool tl_cli_has(const struct tl_cli *cli, const char *long_name);
+/* The values of an option that may be given several times, in their order; NULL beyond the last. */
+const char *tl_cli_get_nth(const struct tl_cli *cli, const char *long_name, size_t index);
 size_t tl_cli_operand_count(const struct tl_cli *cli);
 /* NULL beyond the last. */
 const char *tl_cli_operand(const struct tl_cli *cli, size_t index);

@@ -106,9 +106,7 @@ static void built_in_collectors_read_their_files(void **state)
 	assert_non_null(
 		strstr(stage_member(stage, "snapshot/processes.tsv"),
 		       "7\t1\t1000\tS\t2\t12\t7\ta b\tprog --password [redacted:argument] -v"));
-	assert_non_null(strstr(stage_member(stage, "snapshot/health.json"),
-			       "\"memory_available_percent\",\"unit\":\"%\",\"value\":2,"
-			       "\"verdict\":\"critical\""));
+	assert_non_null(strstr(stage_member(stage, "snapshot/health.json"), "\"facts\":["));
 	assert_non_null(stage_member(stage, "snapshot/identity.json"));
 }
 
