@@ -49,6 +49,13 @@ static const struct tl_cli_option replay_options[] = {
 	{0},
 };
 
+static const struct tl_cli_option ssh_config_options[] = {
+	{0, "short", NULL,
+	 "Let `ssh HOST` mean the relay's host too. Hosts name themselves: only where you trust "
+	 "those who enrol them."},
+	{0},
+};
+
 static const struct tl_cli_command commands[] = {
 	{"login", NULL, 0, 0, "Remember a relay and an API token",
 	 "Reads the token from standard input, checks it, and writes the configuration.",
@@ -86,10 +93,13 @@ static const struct tl_cli_command commands[] = {
 	 tl_command_session_replay},
 	{"ssh-config", NULL, 0, 0, "Print ssh_config blocks for every host",
 	 "Write it to ~/.ssh/towline.conf and add `Include towline.conf` to ~/.ssh/config: then "
-	 "`ssh HOST` goes through the relay, end to end, and never asks about a host key.",
-	 NULL, tl_command_ssh_config},
-	{"known-hosts", NULL, 0, 0, "Print known_hosts lines of the relay and its hosts",
-	 "Made for OpenSSH's KnownHostsCommand.", NULL, tl_command_known_hosts},
+	 "`ssh HOST.towline`, scp, sftp and rsync go through the relay, end to end, and never ask "
+	 "about a host key; `ssh T-1001` goes to the ticket's host.",
+	 ssh_config_options, tl_command_ssh_config},
+	{"known-hosts", "[NAME]", 0, 1, "Print known_hosts lines of the relay and its hosts",
+	 "Made for OpenSSH's KnownHostsCommand. NAME is a host, a ticket or [RELAY]:PORT; without "
+	 "it every key is printed.",
+	 NULL, tl_command_known_hosts},
 };
 
 static const struct tl_cli_program program = {

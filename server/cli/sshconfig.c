@@ -36,60 +36,85 @@ static bool fits_ssh_config(const char *name)
 	return name && tl_str_is_name(name, 253);
 }
 
-/* In a domain of their own: a host names itself, and must not become another name that the engineer
- * uses ("git", "towline-relay"). */
-static void print_host_block(const char *host, const char *command, const char *path)
+/* What every block says: host keys come from the relay, and nothing else is believed. */
+struct generated {
+	const char *command, *path; /* of towline and its configuration */
+	struct front_door door;
+};
+
+static void print_trust(const struct generated *generated)
 {
-	printf("Host %s.towline\n"
-	       "\tHostName %s\n"
-	       "\tProxyJump towline-relay\n"
-	       "\tKnownHostsCommand %s --config %s known-hosts\n"
+	printf("\tKnownHostsCommand %s --config %s known-hosts %%H\n"
 	       "\tUserKnownHostsFile /dev/null\n"
 	       "\tStrictHostKeyChecking yes\n\n",
-	       host, host, command, path);
+	       generated->command, generated->path);
 }
 
-static void print_relay_block(const struct front_door *door, const char *command, const char *path)
+static void print_relay_block(const struct generated *generated)
 {
 	printf("# Made by `towline ssh-config`; include it from ~/.ssh/config.\n"
 	       "Host towline-relay\n"
 	       "\tHostName %s\n"
-	       "\tPort %s\n"
-	       "\tKnownHostsCommand %s --config %s known-hosts\n"
-	       "\tUserKnownHostsFile /dev/null\n"
-	       "\tStrictHostKeyChecking yes\n\n",
-	       door->host, door->port, command, path);
+	       "\tPort %s\n",
+	       generated->door.host, generated->door.port);
+	print_trust(generated);
+	printf("Host T-* t-*\n"
+	       "\tProxyJump towline-relay\n");
+	print_trust(generated);
+}
+
+/* In a domain of their own: a host names itself, and must not become another name that the engineer
+ * uses ("git", "towline-relay"). With --short that is the engineer's decision. */
+static void print_host_block(const struct generated *generated, const char *host, bool bare)
+{
+	bool taken = strcasecmp(host, "towline-relay") == 0 ||
+		     strcasecmp(host, generated->door.host) == 0;
+
+	printf("Host %s%s%s.towline\n"
+	       "\tHostName %s\n"
+	       "\tProxyJump towline-relay\n",
+	       bare && !taken ? host : "", bare && !taken ? " " : "", host, host);
+	print_trust(generated);
+}
+
+static void print_blocks(const struct generated *generated, const json_t *hosts, bool bare)
+{
+	print_relay_block(generated);
+	for (size_t i = 0; i < json_array_size(hosts); i++) {
+		const json_t *host = json_array_get(hosts, i);
+		const char *name = json_string_value(json_object_get(host, "name"));
+
+		if (fits_ssh_config(name))
+			print_host_block(generated, name, bare);
+	}
 }
 
 int tl_command_ssh_config(const struct tl_cli *cli, struct tl_err *err)
 {
 	tl_auto(tl_api) struct tl_api *api = NULL;
+	struct generated generated = {.command = NULL};
 	char command[PATH_MAX];
 	tl_free char *path = NULL;
-	struct front_door door;
 	tl_json *hosts = NULL;
 	int rc = tl_api_open(cli, &api, err);
 
 	if (rc == 0)
 		rc = tl_profile_path(cli, &path, err);
 	if (rc == 0)
-		rc = read_front_door(tl_api_profile(api), &door, err);
+		rc = read_front_door(tl_api_profile(api), &generated.door, err);
 	if (rc == 0)
 		rc = tl_program_path("towline", command, err);
 	if (rc == 0)
 		rc = tl_api_list(api, "/v1/hosts", &hosts, err);
 	if (rc)
 		return rc;
-	print_relay_block(&door, command, path);
-	for (size_t i = 0; i < json_array_size(hosts); i++) {
-		const json_t *host = json_array_get(hosts, i);
-		const char *name = json_string_value(json_object_get(host, "name"));
-
-		if (fits_ssh_config(name))
-			print_host_block(name, command, path);
-	}
+	generated.command = command;
+	generated.path = path;
+	print_blocks(&generated, hosts, tl_cli_has(cli, "short"));
 	return 0;
 }
+
+/* ---- host keys --------------------------------------------------------------------------------- */
 
 /* A key line from the relay, without anything that could begin another line. */
 static bool is_key_line(const char *line)
@@ -107,32 +132,95 @@ static void print_known_host(const char *name, const char *port, const char *lin
 		printf("%s %s\n", name, line);
 }
 
+/* The line of `host` under `name`, which is the host's own or a ticket's number. No host answers in the
+ * front door's place. */
+static void print_host(const struct front_door *door, const json_t *host, const char *name)
+{
+	if (fits_ssh_config(name) && strcasecmp(name, door->host) != 0)
+		print_known_host(name, NULL,
+				 json_string_value(json_object_get(host, "ssh_host_key")));
+}
+
+static bool is_ticket(const char *name)
+{
+	return name && (name[0] == 'T' || name[0] == 't') && name[1] == '-' &&
+	       tl_str_is_name(name, 32);
+}
+
+/* The host that a ticket is about; NULL when it names none. */
+static int find_ticket_host(struct tl_api *api, const char *number, char ret_name[static 256],
+			    struct tl_err *err)
+{
+	tl_auto(tl_buf) struct tl_buf path = TL_BUF_INIT(128);
+	tl_json *ticket = NULL;
+	const char *name;
+	int rc;
+
+	tl_buf_printf(&path, "/v1/tickets/T-%s", number + 2);
+	rc = tl_api_get(api, tl_buf_str(&path), &ticket, err);
+	if (rc)
+		return rc;
+	name = json_string_value(json_object_get(json_object_get(ticket, "host"), "name"));
+	if (!name)
+		return tl_err_set(err, TL_ENOENT, "ticket %s is about no host", number);
+	snprintf(ret_name, 256, "%s", name);
+	return 0;
+}
+
+static bool names_door(const struct front_door *door, const char *wanted)
+{
+	char text[280];
+
+	snprintf(text, sizeof text, "[%s]:%s", door->host, door->port);
+	return tl_streq(wanted, text) ||
+	       (tl_streq(door->port, "22") && tl_streq(wanted, door->host));
+}
+
+static int print_relay_key(struct tl_api *api, const struct front_door *door, struct tl_err *err)
+{
+	tl_json *relay = NULL;
+	int rc = tl_api_get(api, "/v1/relay", &relay, err);
+
+	if (rc == 0)
+		print_known_host(door->host, door->port,
+				 json_string_value(json_object_get(relay, "ssh_host_key")));
+	return rc;
+}
+
+/* `wanted` NULL: every host. */
+static int print_host_keys(struct tl_api *api, const struct front_door *door, const char *wanted,
+			   struct tl_err *err)
+{
+	char ticket_host[256] = "";
+	tl_json *hosts = NULL;
+	int rc = is_ticket(wanted) ? find_ticket_host(api, wanted, ticket_host, err) : 0;
+
+	if (rc == 0)
+		rc = tl_api_list(api, "/v1/hosts", &hosts, err);
+	for (size_t i = 0; rc == 0 && i < json_array_size(hosts); i++) {
+		const json_t *host = json_array_get(hosts, i);
+		const char *name = json_string_value(json_object_get(host, "name"));
+
+		if (!wanted)
+			print_host(door, host, name);
+		else if (name && strcasecmp(name, ticket_host[0] ? ticket_host : wanted) == 0)
+			print_host(door, host, wanted);
+	}
+	return rc;
+}
+
 int tl_command_known_hosts(const struct tl_cli *cli, struct tl_err *err)
 {
+	const char *wanted = tl_cli_operand(cli, 0);
 	tl_auto(tl_api) struct tl_api *api = NULL;
 	struct front_door door;
-	tl_json *relay = NULL;
-	tl_json *hosts = NULL;
 	int rc = tl_api_open(cli, &api, err);
 
 	if (rc == 0)
 		rc = read_front_door(tl_api_profile(api), &door, err);
-	if (rc == 0)
-		rc = tl_api_get(api, "/v1/relay", &relay, err);
-	if (rc == 0)
-		rc = tl_api_list(api, "/v1/hosts", &hosts, err);
-	if (rc)
-		return rc;
-	print_known_host(door.host, door.port,
-			 json_string_value(json_object_get(relay, "ssh_host_key")));
-	for (size_t i = 0; i < json_array_size(hosts); i++) {
-		const json_t *host = json_array_get(hosts, i);
-		const char *name = json_string_value(json_object_get(host, "name"));
-
-		/* No host answers in the front door's place. */
-		if (fits_ssh_config(name) && strcasecmp(name, door.host) != 0)
-			print_known_host(name, NULL,
-					 json_string_value(json_object_get(host, "ssh_host_key")));
-	}
-	return 0;
+	if (rc == 0 && (!wanted || names_door(&door, wanted)))
+		rc = print_relay_key(api, &door, err);
+	if (rc == 0 && (!wanted || !names_door(&door, wanted)))
+		rc = print_host_keys(api, &door, wanted, err);
+	return rc;
 }
