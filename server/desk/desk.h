@@ -40,6 +40,8 @@ struct tl_desk {
 	struct tl_throttle *throttle;
 	_Atomic(struct tl_http *) http; /* not owned; set once it runs */
 	uint64_t max_bundle_bytes, max_recording_bytes;
+	uint64_t host_quota_bytes; /* of one host's bundles */
+	int64_t host_tickets_max;  /* open ones of a host */
 	int64_t grant_life_ms, session_max_s;
 	char *intake_program;	  /* owned; path of towline-intake */
 	_Atomic unsigned intakes; /* that run now */
@@ -58,8 +60,8 @@ int tl_desk_authenticate(struct tl_http_call *call, struct tl_principal *ret_pri
 
 /* After a start: this node's sessions that a crash left open are closed with the truth. */
 TL_MUST_CHECK int tl_desk_recover(struct tl_desk *desk, struct tl_store *store, struct tl_err *err);
-/* Now and then: sessions whose time has passed, on whatever node, are closed with the truth, and spent
- * assertions that have expired are forgotten. Several nodes may do so at once. */
+/* Now and then: sessions whose time has passed, on whatever node, are closed with the truth; spent
+ * assertions that have expired, and uploads that nobody goes on with, are forgotten. Several nodes may do so at once. */
 TL_MUST_CHECK int tl_desk_sweep(struct tl_desk *desk, struct tl_store *store, struct tl_err *err);
 
 static inline struct tl_desk *tl_desk_of(const struct tl_http_call *call)

@@ -5,6 +5,7 @@
 
 #include "desk/desk.h"
 #include "desk/session.h"
+#include "desk/upload.h"
 
 /* Whoever carries a session ends it by itself; only when it did not for this long is it gone. */
 #define GRACE_MS 60000
@@ -101,5 +102,5 @@ int tl_desk_sweep(struct tl_desk *desk, struct tl_store *store, struct tl_err *e
 
 	for (size_t i = 0; r == 0 && i < TL_ARRAY_LEN(overdue); i++)
 		r = end_all(desk, store, &overdue[i], err);
-	return r;
+	return r ? r : tl_upload_sweep(desk, store, err);
 }

@@ -9,6 +9,7 @@
 #include "desk/handlers.h"
 #include "desk/idempotency.h"
 #include "desk/priority.h"
+#include "desk/quota.h"
 #include "desk/reply.h"
 #include "desk/ticket.h"
 
@@ -19,6 +20,7 @@ struct filing {
 	const char *summary, *description, *host_id, *kind;
 	json_t *requester;
 	int64_t impact, urgency;
+	const struct tl_desk *desk;
 	const struct tl_principal *principal;
 	struct tl_idempotency idempotency;
 	struct tl_problem problem;
@@ -130,7 +132,10 @@ static int file_ticket(struct tl_change *change, void *arg, struct tl_err *err)
 				err);
 	if (r)
 		return r < 0 ? r : 0;
-	if ((r = next_number(change, number, err)) ||
+	if (filing->principal->role & TL_ROLE_HOST)
+		r = tl_quota_check_tickets(filing->desk, change->store, filing->host_id,
+					   &filing->problem, err);
+	if (r || (r = next_number(change, number, err)) ||
 	    (r = insert_ticket(change, filing, id.text, number, err)) ||
 	    (r = tl_change_tell(change,
 				&(struct tl_fact){.action = "ticket.create",
@@ -161,6 +166,7 @@ void tl_ticket_create(struct tl_http_call *call)
 	struct filing filing = {
 		.impact = TL_IMPACT_DEFAULT,
 		.urgency = TL_IMPACT_DEFAULT,
+		.desk = tl_desk_of(call),
 		.principal = tl_http_principal(call),
 	};
 	struct tl_err err = TL_ERR_INIT;

@@ -9,7 +9,9 @@
 
 #include "desk/change.h"
 #include "desk/handlers.h"
+#include "desk/quota.h"
 #include "desk/ticket.h"
+#include "desk/upload_checksum.h"
 
 #define BUSY_RETRY_S "5"
 
@@ -32,7 +34,9 @@ void tl_upload_options(struct tl_http_call *call)
 	snprintf(max, sizeof max, "%llu", (unsigned long long)tl_desk_of(call)->max_bundle_bytes);
 	tl_http_add_header(call, "Tus-Resumable", TL_TUS_VERSION);
 	tl_http_add_header(call, "Tus-Version", TL_TUS_VERSION);
-	tl_http_add_header(call, "Tus-Extension", "creation,creation-defer-length");
+	tl_http_add_header(call, "Tus-Extension",
+			   "creation,creation-defer-length,checksum,expiration,termination");
+	tl_http_add_header(call, "Tus-Checksum-Algorithm", TL_TUS_CHECKSUMS);
 	tl_http_add_header(call, "Tus-Max-Size", max);
 	tl_http_reply(call, 204, NULL);
 }
@@ -54,25 +58,15 @@ static void copy(char *to, size_t size, const struct tl_rows *row, int column)
 	snprintf(to, size, "%s", tl_rows_text(row, column));
 }
 
-static int blob_size(struct tl_desk *desk, struct tl_upload *upload, struct tl_err *err)
-{
-	tl_fd int fd = -1;
-
-	if (upload->state != TL_UPLOAD_OPEN) { /* a rejected one's blob is gone */
-		upload->size = upload->length > 0 ? (uint64_t)upload->length : 0;
-		return 0;
-	}
-	return tl_blob_read(desk->blobs, upload->blob, &fd, &upload->size, err);
-}
-
-int tl_upload_load(struct tl_desk *desk, struct tl_store *store, const char *id, const char *host,
+int tl_upload_load(struct tl_store *store, const char *id, const char *host,
 		   struct tl_upload *ret_upload, struct tl_err *err)
 {
 	tl_auto(tl_rows) struct tl_rows *row = NULL;
 	struct tl_upload upload = {.length = TL_UPLOAD_LENGTH_DEFERRED};
 	int r = tl_store_row(
 		store,
-		"SELECT id, blob, principal, ticket_id, session_id, state, length, metadata "
+		"SELECT id, blob, principal, ticket_id, session_id, state, length, metadata, "
+		"received "
 		"FROM upload WHERE id = $1 AND principal = $2",
 		TL_ARGS(TL_ARG_TEXT(id), TL_ARG_TEXT(host)), &row, err);
 
@@ -88,9 +82,9 @@ int tl_upload_load(struct tl_desk *desk, struct tl_store *store, const char *id,
 	upload.state = state_of(tl_rows_text(row, 5));
 	if (!tl_rows_is_null(row, 6))
 		upload.length = tl_rows_int(row, 6);
+	upload.size = (uint64_t)tl_rows_int(row, 8);
 	/* What was stored is the header that was accepted. */
-	if ((r = tl_upload_meta_parse(tl_rows_text(row, 7), &upload.meta, err)) ||
-	    (r = blob_size(desk, &upload, err)))
+	if ((r = tl_upload_meta_parse(tl_rows_text(row, 7), &upload.meta, err)))
 		return r;
 	*ret_upload = upload;
 	return 0;
@@ -173,6 +167,15 @@ static int check_open(struct tl_change *change, struct creation *c, struct tl_er
 			      TL_UPLOADS_OPEN_MAX);
 }
 
+static int check_share(struct tl_change *change, struct creation *c, struct tl_err *err)
+{
+	int r = check_open(change, c, err);
+
+	return r ? r
+		 : tl_quota_check_bytes(c->desk, change->store, c->host, (uint64_t)c->length,
+					&c->problem, err);
+}
+
 static int create(struct tl_change *change, void *arg, struct tl_err *err)
 {
 	struct creation *c = arg;
@@ -183,7 +186,7 @@ static int create(struct tl_change *change, void *arg, struct tl_err *err)
 	if (r != TL_ENOENT)
 		return r;
 	if ((r = check_subject(change, c, err)) ||
-	    (tl_streq(c->meta.kind, "bundle") && (r = check_open(change, c, err))))
+	    (tl_streq(c->meta.kind, "bundle") && (r = check_share(change, c, err))))
 		return r;
 	if (tl_streq(c->meta.kind, "bundle"))
 		snprintf(blob, sizeof blob, "%s", id.text);
@@ -255,6 +258,7 @@ static void add_progress(struct tl_http_call *call, const struct tl_upload *uplo
 		tl_http_add_header(call, "Upload-Defer-Length", "1");
 		return;
 	}
+	tl_upload_add_expiry(call, upload);
 	snprintf(text, sizeof text, "%lld", (long long)upload->length);
 	tl_http_add_header(call, "Upload-Length", text);
 }
@@ -265,7 +269,7 @@ static void reply_created(struct tl_http_call *call, const struct creation *c)
 	struct tl_err err = TL_ERR_INIT;
 	char location[64];
 
-	if (tl_upload_load(c->desk, tl_desk_store(call), c->id, c->host, &upload, &err)) {
+	if (tl_upload_load(tl_desk_store(call), c->id, c->host, &upload, &err)) {
 		tl_reply_failure(call, NULL, &err);
 		return;
 	}
@@ -311,7 +315,7 @@ void tl_upload_show(struct tl_http_call *call)
 	if (tl_upload_wrong_version(call))
 		return;
 	tl_http_add_header(call, "Cache-Control", "no-store");
-	r = tl_upload_load(tl_desk_of(call), tl_desk_store(call), tl_http_param(call, "id"),
+	r = tl_upload_load(tl_desk_store(call), tl_http_param(call, "id"),
 			   tl_http_principal(call)->id, &upload, &err);
 	if (r == 0 && tl_upload_is_whole(&upload))
 		r = tl_upload_complete(call, &upload, &problem, &err);
@@ -347,7 +351,7 @@ static int lock_again(struct tl_http_call *call, struct tl_upload *upload, int *
 	memcpy(host, upload->host, sizeof host);
 	if ((r = tl_blob_read(desk->blobs, upload->blob, &fd, &size, err)) ||
 	    (r = tl_upload_lock(call, fd, problem, err)) ||
-	    (r = tl_upload_load(desk, tl_desk_store(call), id, host, upload, err)))
+	    (r = tl_upload_load(tl_desk_store(call), id, host, upload, err)))
 		return r;
 	*ret_fd = tl_steal_fd(&fd);
 	return 0;

@@ -9,19 +9,25 @@
 
 #include "desk/handlers.h"
 #include "desk/upload.h"
+#include "desk/upload_checksum.h"
 
 struct patch {
 	struct tl_upload upload;
-	int fd;		/* locked: one PATCH at a time */
-	uint64_t limit; /* the upload may grow up to here */
+	int fd;				     /* locked: one PATCH at a time */
+	uint64_t start;			     /* where this PATCH began */
+	uint64_t limit;			     /* the upload may grow up to here */
+	struct tl_upload_checksum *checksum; /* of its bytes; NULL: none was given */
 	struct tl_err err;
 	struct tl_problem problem;
 };
 
 static void free_patch(struct patch *patch)
 {
-	if (patch && patch->fd >= 0)
+	if (!patch)
+		return;
+	if (patch->fd >= 0)
 		close(patch->fd);
+	tl_upload_checksum_free(patch->checksum);
 	free(patch);
 }
 TL_DEFINE_AUTO_PTR(patch, free_patch);
@@ -52,25 +58,37 @@ static int read_late_length(const struct tl_http_call *call, struct patch *patch
 			     NULL, &patch->err);
 }
 
+/* What a crash left behind, or what is not what it should be: neither on the disk for certain nor checked. */
+static int cut_back(struct patch *patch, uint64_t size)
+{
+	struct stat status;
+
+	if (fstat(patch->fd, &status) == 0 && (uint64_t)status.st_size < size)
+		return tl_err_set(&patch->err, TL_EIO, "the upload's blob lost bytes");
+	if (ftruncate(patch->fd, (off_t)size))
+		return tl_err_sys(&patch->err, TL_EIO, errno, "the upload cannot be cut back");
+	patch->upload.size = size;
+	return 0;
+}
+
 static int open_blob(struct tl_http_call *call, struct patch *patch)
 {
 	struct tl_upload *upload = &patch->upload;
-	struct stat status;
+	uint64_t size;
 	int r;
 
 	if (upload->state != TL_UPLOAD_OPEN || tl_upload_is_whole(upload))
 		return 0; /* nothing left to write; sealed, perhaps */
-	r = tl_blob_append(tl_desk_of(call)->blobs, upload->blob, &patch->fd, &upload->size,
-			   &patch->err);
+	r = tl_blob_append(tl_desk_of(call)->blobs, upload->blob, &patch->fd, &size, &patch->err);
 	if (r)
 		return r;
 	if ((r = tl_upload_lock(call, patch->fd, &patch->problem, &patch->err)))
 		return r;
-	/* Who had the lock before may have written since the size was read. */
-	if (fstat(patch->fd, &status))
-		return tl_err_sys(&patch->err, TL_EIO, errno, "the upload cannot be examined");
-	upload->size = (uint64_t)status.st_size;
-	return 0;
+	/* Who had the lock before may have gone on since the row was read. */
+	if ((r = tl_upload_load(tl_desk_store(call), tl_http_param(call, "id"),
+				tl_http_principal(call)->id, upload, &patch->err)))
+		return r;
+	return cut_back(patch, upload->size);
 }
 
 static int check_offset(const struct tl_http_call *call, struct patch *patch)
@@ -87,6 +105,7 @@ static int check_offset(const struct tl_http_call *call, struct patch *patch)
 		return tl_problem_set(&patch->problem, &patch->err, 409, "upload-offset",
 				      "the upload is at %llu bytes, not at %llu",
 				      (unsigned long long)upload->size, (unsigned long long)offset);
+	patch->start = offset;
 	patch->limit = upload->length >= 0 ? (uint64_t)upload->length : desk->max_recording_bytes;
 	if (declared != UINT64_MAX && declared > patch->limit - offset)
 		return tl_err_set(&patch->err, TL_ETOOBIG, "the upload ends at %llu bytes",
@@ -96,9 +115,12 @@ static int check_offset(const struct tl_http_call *call, struct patch *patch)
 
 static int prepare(struct tl_http_call *call, struct patch *patch)
 {
-	int r = tl_upload_load(tl_desk_of(call), tl_desk_store(call), tl_http_param(call, "id"),
+	const char *checksum = tl_http_header(call, "upload-checksum");
+	int r = tl_upload_load(tl_desk_store(call), tl_http_param(call, "id"),
 			       tl_http_principal(call)->id, &patch->upload, &patch->err);
 
+	if (r == 0 && checksum)
+		r = tl_upload_checksum_new(checksum, &patch->checksum, &patch->err);
 	if (r)
 		return r;
 	if (!tl_streq(tl_http_header(call, "content-type"), "application/offset+octet-stream"))
@@ -146,6 +168,8 @@ static int piece(struct tl_http_call *call, const void *bytes, size_t len)
 			   (unsigned long long)patch->limit);
 		return refuse(call, patch);
 	}
+	if (patch->checksum)
+		tl_upload_checksum_update(patch->checksum, bytes, len);
 	if (tl_fs_write_all(patch->fd, bytes, len, &patch->err))
 		return refuse(call, patch);
 	patch->upload.size += len;
@@ -166,6 +190,19 @@ static int keep(const struct tl_http_call *call, struct patch *patch)
 			     NULL, &patch->err);
 }
 
+static int check_bytes(struct patch *patch)
+{
+	int r;
+
+	if (!patch->checksum || tl_upload_checksum_fits(patch->checksum))
+		return 0;
+	r = patch->fd >= 0 ? cut_back(patch, patch->start) : 0;
+	return r ? r
+		 : tl_problem_set(
+			   &patch->problem, &patch->err, 460, "checksum-mismatch",
+			   "the bytes are not those of the Upload-Checksum: send them again");
+}
+
 static void end(struct tl_http_call *call)
 {
 	tl_auto(patch) struct patch *patch = tl_http_state(call);
@@ -173,7 +210,9 @@ static void end(struct tl_http_call *call)
 	int r;
 
 	tl_http_set_state(call, NULL);
-	r = keep(call, patch);
+	r = check_bytes(patch);
+	if (r == 0)
+		r = keep(call, patch);
 	if (r == 0 && tl_upload_is_whole(&patch->upload)) {
 		if (patch->fd >= 0)
 			close(tl_steal_fd(&patch->fd));
@@ -185,15 +224,23 @@ static void end(struct tl_http_call *call)
 	}
 	snprintf(offset, sizeof offset, "%llu", (unsigned long long)patch->upload.size);
 	tl_http_add_header(call, "Upload-Offset", offset);
+	tl_upload_add_expiry(call, &patch->upload);
 	tl_http_reply(call, 204, NULL);
 }
 
 static void broken(struct tl_http_call *call)
 {
 	tl_auto(patch) struct patch *patch = tl_http_state(call);
+	int r;
 
 	tl_http_set_state(call, NULL);
-	if (patch && keep(call, patch))
+	if (!patch)
+		return;
+	if (patch->checksum) /* half a chunk cannot be checked */
+		r = patch->fd >= 0 ? cut_back(patch, patch->start) : 0;
+	else
+		r = keep(call, patch);
+	if (r)
 		tl_log_warning("a broken upload could not be kept",
 			       TL_S("upload", patch->upload.id), TL_ERR(&patch->err));
 }

@@ -15,7 +15,8 @@ struct tl_relay_config {
 	char *ssh_authorities, *ssh_revoked;
 	char *store, *blobs;
 	int log_format, log_level; /* indices of choices */
-	uint64_t max_bundle_bytes, max_recording_bytes;
+	uint64_t max_bundle_bytes, max_recording_bytes, host_quota_bytes;
+	int64_t host_tickets_max;
 	int64_t grant_life_ms, session_max_ms, drain_ms;
 	int64_t connections, loops, workers;
 	struct tl_strv trusted_proxies;

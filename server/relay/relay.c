@@ -43,6 +43,8 @@ int tl_relay_open(const struct tl_cli *cli, struct tl_relay *relay, struct tl_er
 	desk->ssh_revoked = config->ssh_revoked;
 	desk->clock = tl_clock_system();
 	desk->max_bundle_bytes = config->max_bundle_bytes;
+	desk->host_quota_bytes = config->host_quota_bytes;
+	desk->host_tickets_max = config->host_tickets_max;
 	desk->max_recording_bytes = config->max_recording_bytes;
 	desk->grant_life_ms = config->grant_life_ms;
 	desk->session_max_s = config->session_max_ms / 1000;

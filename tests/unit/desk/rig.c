@@ -127,6 +127,8 @@ static void fill_desk(struct rig *rig)
 	desk->ssh_host_key = strdup("ssh-ed25519 AAAA");
 	desk->intake_program = strdup(rig->intake);
 	desk->max_bundle_bytes = 1024 * 1024;
+	desk->host_quota_bytes = 2 * 1024 * 1024;
+	desk->host_tickets_max = 40;
 	desk->max_recording_bytes = 1024 * 1024;
 	desk->grant_life_ms = 300000;
 	desk->session_max_s = 3600;

@@ -1,4 +1,4 @@
-#include "rig.h"
+#include "sender.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -8,138 +8,6 @@
 #include "desk/intake.h"
 #include "desk/upload.h"
 
-#define TUS "Tus-Resumable: 1.0.0"
-
-/* A host with a ticket and a bundle to send: its text begins with its id, as the rig's intake wants. */
-struct sender {
-	struct host host;
-	char ticket[33], bundle[TL_ID_LEN + 1];
-	char text[256], sha256[TL_SHA256_HEX];
-	char location[256];
-};
-
-static void sender_clear(struct sender *sender)
-{
-	host_clear(&sender->host);
-}
-TL_DEFINE_AUTO(sender, sender_clear);
-
-static void make_sender(struct rig *rig, const char *text_prefix, struct sender *sender)
-{
-	memset(sender, 0, sizeof *sender);
-	rig_host(rig, "web", &sender->host);
-	rig_ticket(rig, &sender->host, sender->ticket);
-	snprintf(sender->bundle, sizeof sender->bundle, "%s", tl_id_new(&rig->clock.clock).text);
-	snprintf(sender->text, sizeof sender->text, "%s%s is the bundle of this test", text_prefix,
-		 sender->bundle);
-	tl_sha256_hex_of(sender->text, strlen(sender->text), sender->sha256);
-}
-
-static void add_pair(struct tl_buf *out, const char *key, const char *value)
-{
-	tl_buf_printf(out, "%s%s ", out->len > 16 ? "," : "", key);
-	tl_base64_encode(out, value, strlen(value));
-}
-
-/* The Upload-Metadata header, signed by `signer` for `signed_sha256`. */
-static void make_metadata(struct rig *rig, const struct sender *s, const struct tl_key *signer,
-			  const char *signed_sha256, char *header, size_t size)
-{
-	tl_auto(tl_buf) struct tl_buf out = TL_BUF_INIT(16384);
-	char jws[2048], consent[2048], index_sha256[TL_SHA256_HEX];
-
-	snprintf(index_sha256, sizeof index_sha256, "%064d", 7);
-	rig_sign(signer, TL_JWT_BUNDLE,
-		 json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I}", "iss", s->host.id, "aud",
-			   rig->desk.relay_id, "bundle", s->bundle, "sha256", signed_sha256,
-			   "index_sha256", index_sha256, "ticket", s->ticket, "size",
-			   (json_int_t)strlen(s->text)),
-		 jws, sizeof jws);
-	rig_sign(s->host.consent_key, TL_JWT_CONSENT,
-		 json_pack("{s:s, s:s, s:s, s:s}", "host", s->host.id, "what", "bundle", "subject",
-			   signed_sha256, "decision", "yes"),
-		 consent, sizeof consent);
-	tl_buf_puts(&out, "Upload-Metadata:");
-	add_pair(&out, "kind", "bundle");
-	add_pair(&out, "ticket", s->ticket);
-	add_pair(&out, "bundle", s->bundle);
-	add_pair(&out, "sha256", signed_sha256);
-	add_pair(&out, "jws", jws);
-	add_pair(&out, "consent", consent);
-	assert_true(out.len < size);
-	memcpy(header, tl_buf_str(&out), out.len + 1);
-}
-
-static void post_upload(struct rig *rig, const struct sender *s, const char *metadata, long length,
-			struct reply *ret_reply)
-{
-	char upload_length[64];
-
-	snprintf(upload_length, sizeof upload_length, "Upload-Length: %ld", length);
-	rig_ask(rig,
-		&(struct ask){.method = "POST",
-			      .path = "/v1/uploads",
-			      .token = s->host.token,
-			      .headers = {TUS, upload_length, metadata}},
-		ret_reply);
-}
-
-static void create_as(struct rig *rig, struct sender *s, const struct tl_key *signer,
-		      const char *sha256)
-{
-	tl_auto(reply) struct reply reply;
-	char metadata[12000];
-
-	make_metadata(rig, s, signer, sha256, metadata, sizeof metadata);
-	post_upload(rig, s, metadata, (long)strlen(s->text), &reply);
-	assert_status(&reply, 201);
-	reply_header(&reply, "Location", s->location);
-	assert_true(tl_str_starts(s->location, "/v1/uploads/"));
-}
-
-static void create(struct rig *rig, struct sender *s)
-{
-	create_as(rig, s, s->host.key, s->sha256);
-}
-
-static void patch(struct rig *rig, const struct sender *s, const void *bytes, size_t len,
-		  size_t offset, bool chunked, struct reply *ret_reply)
-{
-	char header[64];
-
-	snprintf(header, sizeof header, "Upload-Offset: %zu", offset);
-	rig_ask(rig,
-		&(struct ask){.method = "PATCH",
-			      .path = s->location,
-			      .token = s->host.token,
-			      .bytes = bytes,
-			      .len = len,
-			      .chunked = chunked,
-			      .headers = {TUS, header}},
-		ret_reply);
-}
-
-static void assert_offset(struct rig *rig, const struct sender *s, const char *expected)
-{
-	tl_auto(reply) struct reply reply;
-	char offset[256];
-
-	rig_ask(rig,
-		&(struct ask){.method = "HEAD",
-			      .path = s->location,
-			      .token = s->host.token,
-			      .headers = {TUS}},
-		&reply);
-	assert_status(&reply, 200);
-	reply_header(&reply, "Upload-Offset", offset);
-	assert_string_equal(offset, expected);
-}
-
-static void send_all(struct rig *rig, const struct sender *s, struct reply *ret_reply)
-{
-	patch(rig, s, s->text, strlen(s->text), 0, false, ret_reply);
-}
-
 static void a_whole_bundle_is_on_the_ticket(void **state)
 {
 	struct rig *rig = *state;
@@ -147,9 +15,9 @@ static void a_whole_bundle_is_on_the_ticket(void **state)
 	tl_auto(reply) struct reply reply, shown, content;
 	char token[TL_TOKEN_TEXT_MAX], path[128];
 
-	make_sender(rig, "", &s);
-	create(rig, &s);
-	send_all(rig, &s, &reply);
+	sender_make(rig, "", &s);
+	sender_create(rig, &s);
+	sender_send_all(rig, &s, &reply);
 	assert_status(&reply, 204);
 	rig_person(rig, "erin", "engineer", token);
 	snprintf(path, sizeof path, "/v1/bundles/%s", s.bundle);
@@ -178,9 +46,9 @@ static void a_part_of_a_bundle_is_read_as_audited_as_all_of_it(void **state)
 	tl_auto(reply) struct reply taken;
 	char token[TL_TOKEN_TEXT_MAX], path[128];
 
-	make_sender(rig, "", &s);
-	create(rig, &s);
-	send_all(rig, &s, &taken);
+	sender_make(rig, "", &s);
+	sender_create(rig, &s);
+	sender_send_all(rig, &s, &taken);
 	rig_person(rig, "erin", "engineer", token);
 	snprintf(path, sizeof path, "/v1/bundles/%s/content", s.bundle);
 	for (size_t i = 0; i < TL_ARRAY_LEN(ranges); i++) {
@@ -207,9 +75,9 @@ static void a_sealed_bundle_is_kept_as_it_is(void **state)
 	char token[TL_TOKEN_TEXT_MAX], path[128], type[256];
 	const json_t *recipient;
 
-	make_sender(rig, "sealed", &s);
-	create(rig, &s);
-	send_all(rig, &s, &reply);
+	sender_make(rig, "sealed", &s);
+	sender_create(rig, &s);
+	sender_send_all(rig, &s, &reply);
 	assert_status(&reply, 204);
 	rig_person(rig, "erin", "engineer", token);
 	snprintf(path, sizeof path, "/v1/bundles/%s", s.bundle);
@@ -233,12 +101,12 @@ static void an_upload_goes_on_where_it_broke_off(void **state)
 	tl_auto(sender) struct sender s;
 	tl_auto(reply) struct reply first, rest;
 
-	make_sender(rig, "", &s);
-	create(rig, &s);
-	patch(rig, &s, s.text, 10, 0, false, &first);
+	sender_make(rig, "", &s);
+	sender_create(rig, &s);
+	sender_patch(rig, &s, s.text, 10, 0, false, &first);
 	assert_status(&first, 204);
 	assert_offset(rig, &s, "10");
-	patch(rig, &s, s.text + 10, strlen(s.text) - 10, 10, true, &rest);
+	sender_patch(rig, &s, s.text + 10, strlen(s.text) - 10, 10, true, &rest);
 	assert_status(&rest, 204);
 	assert_int_equal(place_number(rig->store, "SELECT count(*) FROM bundle"), 1);
 }
@@ -250,11 +118,11 @@ static void creating_again_finds_the_upload_and_its_offset(void **state)
 	tl_auto(reply) struct reply first;
 	char location[256];
 
-	make_sender(rig, "", &s);
-	create(rig, &s);
+	sender_make(rig, "", &s);
+	sender_create(rig, &s);
 	memcpy(location, s.location, sizeof location);
-	patch(rig, &s, s.text, 5, 0, false, &first);
-	create(rig, &s);
+	sender_patch(rig, &s, s.text, 5, 0, false, &first);
+	sender_create(rig, &s);
 	assert_string_equal(s.location, location);
 	assert_offset(rig, &s, "5");
 }
@@ -265,9 +133,9 @@ static void a_wrong_offset_is_a_conflict(void **state)
 	tl_auto(sender) struct sender s;
 	tl_auto(reply) struct reply reply;
 
-	make_sender(rig, "", &s);
-	create(rig, &s);
-	patch(rig, &s, s.text, 5, 3, false, &reply);
+	sender_make(rig, "", &s);
+	sender_create(rig, &s);
+	sender_patch(rig, &s, s.text, 5, 3, false, &reply);
 	assert_problem(&reply, 409, "upload-offset");
 	assert_offset(rig, &s, "0");
 }
@@ -279,12 +147,12 @@ static void more_bytes_than_declared_are_refused(void **state)
 	tl_auto(reply) struct reply reply, streamed;
 	char much[512];
 
-	make_sender(rig, "", &s);
-	create(rig, &s);
+	sender_make(rig, "", &s);
+	sender_create(rig, &s);
 	memset(much, 'x', sizeof much);
-	patch(rig, &s, much, sizeof much, 0, false, &reply);
+	sender_patch(rig, &s, much, sizeof much, 0, false, &reply);
 	assert_status(&reply, 413);
-	patch(rig, &s, much, sizeof much, 0, true, &streamed);
+	sender_patch(rig, &s, much, sizeof much, 0, true, &streamed);
 	assert_status(&streamed, 413);
 	assert_int_equal(place_number(rig->store, "SELECT count(*) FROM bundle"), 0);
 }
@@ -296,9 +164,9 @@ static void a_larger_length_than_allowed_is_refused(void **state)
 	tl_auto(reply) struct reply reply;
 	char metadata[12000];
 
-	make_sender(rig, "", &s);
-	make_metadata(rig, &s, s.host.key, s.sha256, metadata, sizeof metadata);
-	post_upload(rig, &s, metadata, 2 * 1024 * 1024, &reply);
+	sender_make(rig, "", &s);
+	sender_metadata(rig, &s, s.host.key, s.sha256, metadata, sizeof metadata);
+	sender_post(rig, &s, metadata, 2 * 1024 * 1024, &reply);
 	assert_status(&reply, 413);
 }
 
@@ -306,7 +174,7 @@ static void assert_rejected(struct rig *rig, const struct sender *s, const char 
 {
 	tl_auto(reply) struct reply reply, again;
 
-	send_all(rig, s, &reply);
+	sender_send_all(rig, s, &reply);
 	assert_problem(&reply, 422, "bundle-rejected");
 	if (!strstr(reply_text(&reply, "detail"), why))
 		fail_msg("\"%s\" lacks \"%s\"", reply_text(&reply, "detail"), why);
@@ -315,7 +183,7 @@ static void assert_rejected(struct rig *rig, const struct sender *s, const char 
 		place_number(rig->store,
 			     "SELECT count(*) FROM timeline WHERE kind = 'bundle-rejected'"),
 		1);
-	send_all(rig, s, &again);
+	sender_send_all(rig, s, &again);
 	assert_problem(&again, 422, "bundle-rejected");
 }
 
@@ -325,9 +193,9 @@ static void a_bundle_of_another_hash_is_rejected(void **state)
 	tl_auto(sender) struct sender s;
 	char other[TL_SHA256_HEX];
 
-	make_sender(rig, "", &s);
+	sender_make(rig, "", &s);
 	tl_sha256_hex_of("other", 5, other);
-	create_as(rig, &s, s.host.key, other);
+	sender_create_as(rig, &s, s.host.key, other);
 	assert_rejected(rig, &s, "sha256");
 }
 
@@ -337,9 +205,9 @@ static void a_signature_by_another_key_is_rejected(void **state)
 	tl_auto(sender) struct sender s;
 	tl_auto(tl_key) struct tl_key *other = NULL;
 
-	make_sender(rig, "", &s);
+	sender_make(rig, "", &s);
 	assert_int_equal(tl_key_generate(&other, NULL), 0);
-	create_as(rig, &s, other, s.sha256);
+	sender_create_as(rig, &s, other, s.sha256);
 	assert_rejected(rig, &s, "signature");
 }
 
@@ -348,8 +216,8 @@ static void a_bundle_that_intake_refuses_is_rejected_with_its_sentence(void **st
 	struct rig *rig = *state;
 	tl_auto(sender) struct sender s;
 
-	make_sender(rig, "bad", &s);
-	create(rig, &s);
+	sender_make(rig, "bad", &s);
+	sender_create(rig, &s);
 	assert_rejected(rig, &s, "../etc/passwd");
 }
 
@@ -359,9 +227,9 @@ static void a_failing_intake_loses_nothing(void **state)
 	tl_auto(sender) struct sender s;
 	tl_auto(reply) struct reply reply;
 
-	make_sender(rig, "broken", &s);
-	create(rig, &s);
-	send_all(rig, &s, &reply);
+	sender_make(rig, "broken", &s);
+	sender_create(rig, &s);
+	sender_send_all(rig, &s, &reply);
 	assert_status(&reply, 500);
 	assert_int_equal(place_number(rig->store,
 				      "SELECT count(*) FROM upload WHERE state = 'open'"),
@@ -391,11 +259,14 @@ static void one_request_at_a_time_takes_a_bundle_in(void **state)
 	tl_auto(reply) struct reply busy, taken;
 	char again[256];
 
-	make_sender(rig, "", &s);
-	create(rig, &s);
+	sender_make(rig, "", &s);
+	sender_create(rig, &s);
 
 	tl_fd int fd = open_blob(rig);
 	assert_int_equal(write(fd, s.text, strlen(s.text)), strlen(s.text));
+	assert_int_equal(tl_store_exec(rig->store, "UPDATE upload SET received = length",
+				       TL_NO_ARGS, NULL, NULL),
+			 0);
 	assert_int_equal(flock(fd, LOCK_EX), 0);
 	rig_ask(rig,
 		&(struct ask){.method = "HEAD",
@@ -408,7 +279,7 @@ static void one_request_at_a_time_takes_a_bundle_in(void **state)
 	assert_string_not_equal(again, "");
 	assert_int_equal(place_number(rig->store, "SELECT count(*) FROM bundle"), 0);
 	close(tl_steal_fd(&fd));
-	patch(rig, &s, "", 0, strlen(s.text), false, &taken);
+	sender_patch(rig, &s, "", 0, strlen(s.text), false, &taken);
 	assert_status(&taken, 204);
 	assert_int_equal(place_number(rig->store, "SELECT count(*) FROM bundle"), 1);
 }
@@ -419,16 +290,16 @@ static void a_bundle_waits_for_its_turn_at_the_intake(void **state)
 	tl_auto(sender) struct sender s;
 	tl_auto(reply) struct reply busy, taken;
 
-	make_sender(rig, "", &s);
-	create(rig, &s);
+	sender_make(rig, "", &s);
+	sender_create(rig, &s);
 	rig->desk.intakes = TL_INTAKES_MAX;
-	send_all(rig, &s, &busy);
+	sender_send_all(rig, &s, &busy);
 	assert_problem(&busy, 503, "intake-busy");
 	assert_int_equal(place_number(rig->store,
 				      "SELECT count(*) FROM upload WHERE state = 'open'"),
 			 1);
 	rig->desk.intakes = 0;
-	patch(rig, &s, "", 0, strlen(s.text), false, &taken);
+	sender_patch(rig, &s, "", 0, strlen(s.text), false, &taken);
 	assert_status(&taken, 204);
 	assert_int_equal(rig->desk.intakes, 0);
 }
@@ -440,13 +311,13 @@ static void a_host_has_only_so_many_open_bundles(void **state)
 	tl_auto(reply) struct reply reply;
 	char metadata[12000];
 
-	make_sender(rig, "", &s);
+	sender_make(rig, "", &s);
 	for (int i = 0; i < TL_UPLOADS_OPEN_MAX; i++) {
-		create(rig, &s);
+		sender_create(rig, &s);
 		snprintf(s.bundle, sizeof s.bundle, "%s", tl_id_new(&rig->clock.clock).text);
 	}
-	make_metadata(rig, &s, s.host.key, s.sha256, metadata, sizeof metadata);
-	post_upload(rig, &s, metadata, 10, &reply);
+	sender_metadata(rig, &s, s.host.key, s.sha256, metadata, sizeof metadata);
+	sender_post(rig, &s, metadata, 10, &reply);
 	assert_problem(&reply, 429, "too-many-uploads");
 }
 
@@ -457,8 +328,8 @@ static void another_host_does_not_see_the_upload(void **state)
 	tl_auto(host) struct host other;
 	tl_auto(reply) struct reply reply;
 
-	make_sender(rig, "", &s);
-	create(rig, &s);
+	sender_make(rig, "", &s);
+	sender_create(rig, &s);
 	rig_host(rig, "other", &other);
 	rig_ask(rig,
 		&(struct ask){.method = "HEAD",
@@ -477,11 +348,11 @@ static void a_ticket_of_another_host_takes_no_bundle(void **state)
 	tl_auto(reply) struct reply reply;
 	char metadata[12000];
 
-	make_sender(rig, "", &s);
+	sender_make(rig, "", &s);
 	rig_host(rig, "other", &other);
 	rig_ticket(rig, &other, s.ticket);
-	make_metadata(rig, &s, s.host.key, s.sha256, metadata, sizeof metadata);
-	post_upload(rig, &s, metadata, 100, &reply);
+	sender_metadata(rig, &s, s.host.key, s.sha256, metadata, sizeof metadata);
+	sender_post(rig, &s, metadata, 100, &reply);
 	assert_problem(&reply, 404, "ticket-unknown");
 }
 
@@ -492,7 +363,7 @@ static void another_version_of_tus_is_refused(void **state)
 	tl_auto(reply) struct reply reply;
 	char versions[256];
 
-	make_sender(rig, "", &s);
+	sender_make(rig, "", &s);
 	rig_ask(rig,
 		&(struct ask){.method = "POST",
 			      .path = "/v1/uploads",
