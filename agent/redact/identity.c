@@ -28,9 +28,9 @@ int tl_identities_new(const uint8_t key[static TL_IDENTITY_KEY_LEN],
 		return tl_err_set(err, TL_ENOMEM, "out of memory for pseudonyms");
 	identities->map_fd = -1;
 	identities->pending = (struct tl_buf)TL_BUF_SECRET_INIT(PENDING_MAX);
-	identity_prf_init(&identities->prf, key, TL_IDENTITY_KEY_LEN);
 	identities->cache = calloc(CACHE_SLOTS, sizeof *identities->cache);
-	if (!identities->cache || identity_index_build(&identities->index, names) < 0)
+	if (identity_prf_init(&identities->prf, key, TL_IDENTITY_KEY_LEN) < 0 ||
+	    !identities->cache || identity_index_build(&identities->index, names) < 0)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for pseudonyms");
 	*ret_identities = tl_steal(&identities);
 	return 0;

@@ -1,6 +1,8 @@
 #include "redact/identity_address.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <towline/err.h>
 
 struct range {
 	uint8_t prefix[16];
@@ -52,7 +54,7 @@ static const struct range v6_private[] = {
 /* Of a multicast group the part that is made from an address: solicited-node, RFC 4291. */
 static const struct range v6_solicited = {{0xff, 0x02, [11] = 0x01, [12] = 0xff}, 104};
 
-void identity_prf_init(struct identity_prf *prf, const uint8_t *key, size_t len)
+int identity_prf_init(struct identity_prf *prf, const uint8_t *key, size_t len)
 {
 	memset(prf->inner, 0x36, sizeof prf->inner);
 	memset(prf->outer, 0x5c, sizeof prf->outer);
@@ -61,6 +63,8 @@ void identity_prf_init(struct identity_prf *prf, const uint8_t *key, size_t len)
 		prf->outer[i] ^= key[i];
 	}
 	prf->hash = tl_sha256_new();
+	prf->nodes = calloc(IDENTITY_NODES_KEPT, sizeof *prf->nodes);
+	return prf->nodes ? 0 : TL_ENOMEM;
 }
 
 void identity_prf_of(const struct identity_prf *prf, const char *tag, const void *bytes, size_t len,
@@ -81,6 +85,9 @@ void identity_prf_clear(struct identity_prf *prf)
 	tl_wipe(prf->inner, sizeof prf->inner);
 	tl_wipe(prf->outer, sizeof prf->outer);
 	tl_sha256_free(prf->hash);
+	if (prf->nodes)
+		tl_wipe(prf->nodes, IDENTITY_NODES_KEPT * sizeof *prf->nodes);
+	free(prf->nodes);
 }
 
 static bool is_in(const uint8_t *address, const struct range *range)
@@ -134,15 +141,34 @@ bool identity_mac_stays(const uint8_t *mac, size_t len)
 	       memcmp(mac, "\xfe\xff\xff\xff\xff\xff", 6) == 0;
 }
 
+static const uint8_t *node_digest(const struct identity_prf *prf, const char *tag,
+				  const uint8_t *prefix, size_t len)
+{
+	char family = tag[3]; /* of "ipv4", "ipv6" */
+	uint32_t hash = 2166136261u + (unsigned char)family;
+	struct identity_node *node;
+
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ prefix[i]) * 16777619u; /* FNV-1a */
+	node = &prf->nodes[(hash ^ hash >> 15) % IDENTITY_NODES_KEPT];
+	if (node->tag != family || node->len != len || memcmp(node->prefix, prefix, len) != 0) {
+		identity_prf_of(prf, tag, prefix, len, node->digest);
+		node->tag = family;
+		node->len = (uint8_t)len;
+		memcpy(node->prefix, prefix, len);
+	}
+	return node->digest;
+}
+
 /* One digest has a bit for each of the 255 inner nodes of an octet's tree of bits: bit n is flipped as the
  * node says that the octet's bits before it lead to. */
 static uint8_t map_octet(const struct identity_prf *prf, const char *tag, const uint8_t *in,
 			 size_t index, unsigned fixed_bits)
 {
-	uint8_t digest[TL_SHA256_LEN], out = 0;
+	const uint8_t *digest = node_digest(prf, tag, in, index);
+	uint8_t out = 0;
 	unsigned node = 1;
 
-	identity_prf_of(prf, tag, in, index, digest);
 	for (unsigned bit = 0; bit < 8; bit++) {
 		unsigned value = (in[index] >> (7 - bit)) & 1;
 		unsigned flip = (digest[node / 8] >> (node % 8)) & 1;

@@ -6,16 +6,26 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <towline/attr.h>
 #include <towline/crypto.h>
 
 #define IDENTITY_WHOLE (-1) /* an address without a prefix length */
+
+#define IDENTITY_NODES_KEPT 1024
+/* The digest of an address' first octets: what its next octet is mapped by. */
+struct identity_node {
+	char tag; /* 0: none */
+	uint8_t len, prefix[16], digest[TL_SHA256_LEN];
+};
 
 /* HMAC-SHA-256 (RFC 2104) under one key, with the padded keys kept. */
 struct identity_prf {
 	uint8_t inner[64], outer[64];
 	struct tl_sha256 *hash;
+	struct identity_node *nodes; /* made last */
 };
-void identity_prf_init(struct identity_prf *prf, const uint8_t *key, size_t len);
+/* 0 or TL_ENOMEM. */
+TL_MUST_CHECK int identity_prf_init(struct identity_prf *prf, const uint8_t *key, size_t len);
 /* The digest of "towline <tag>\0" and the bytes. */
 void identity_prf_of(const struct identity_prf *prf, const char *tag, const void *bytes, size_t len,
 		     uint8_t digest[static TL_SHA256_LEN]);

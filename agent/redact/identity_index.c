@@ -230,10 +230,6 @@ bool identity_index_word(const struct identity_index *index, const struct identi
 bool identity_index_keyword(const struct identity_index *index, const struct identity_text *text,
 			    size_t at, struct identity_span *ret_span)
 {
-	unsigned pair = lower(text_at(text, at)) | lower(text_at(text, at + 1)) << 8;
-
-	if (!(index->keyword_pairs[pair / 64] >> (pair % 64) & 1))
-		return false;
 	for (size_t i = 1; i <= index->count; i++) {
 		const struct identity_name *name = &index->names[i];
 

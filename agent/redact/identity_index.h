@@ -45,7 +45,7 @@ const struct identity_name *identity_index_find(const struct identity_index *ind
 						size_t len);
 bool identity_index_keeps(const struct identity_index *index, const char *text, size_t len);
 
-/* Key of a word: its first seven bytes without case, and whether there are more. */
+/* Key of a word: its first seven bytes without case, and how many they are. */
 static inline uint64_t identity_key(const char *word, size_t len)
 {
 	uint64_t key = 0;
@@ -59,6 +59,15 @@ static inline uint64_t identity_key(const char *word, size_t len)
 static inline bool identity_index_may_have(const struct identity_index *index, uint64_t key)
 {
 	return index->bloom[key >> 54] >> (key >> 48 & 63) & 1;
+}
+
+/* May a keyword begin with these two bytes? */
+static inline bool identity_index_pair(const struct identity_index *index, unsigned char first,
+				       unsigned char second)
+{
+	unsigned pair = lower(first) | (unsigned)lower(second) << 8;
+
+	return index->keyword_pairs[pair / 64] >> (pair % 64) & 1;
 }
 
 /* Accounts and hosts that say nothing of anybody ("root", "ubuntu", "localhost"): never replaced. */

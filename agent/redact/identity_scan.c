@@ -70,6 +70,9 @@ static bool find_home(const struct scan *scan, size_t at, struct identity_span *
 	size_t end = at;
 	bool found = false;
 
+	/* Behind the last letters of those paths. */
+	if (!memchr("eslrd", text_at(text, at - 2), 5))
+		return false;
 	for (size_t i = 0; !found && i < TL_ARRAY_LEN(user_paths); i++) {
 		size_t len = strlen(user_paths[i]);
 
@@ -156,10 +159,14 @@ static bool find_at_word(struct scan *scan, size_t at, size_t end, struct identi
 
 static int scan_keywords(struct scan *scan, size_t from, size_t to)
 {
+	const struct identity_index *index = &scan->identities->index;
 	struct identity_span span;
 
 	for (size_t at = from; at < to; at++) {
-		if (!identity_index_keyword(&scan->identities->index, &scan->text, at, &span))
+		unsigned char second = text_at(&scan->text, at + 1);
+
+		if (!identity_index_pair(index, (unsigned char)scan->text.bytes[at], second) ||
+		    !identity_index_keyword(index, &scan->text, at, &span))
 			continue;
 		if (push(scan, span) < 0)
 			return TL_ENOMEM;

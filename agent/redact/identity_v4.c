@@ -44,6 +44,7 @@ bool text_has(const struct identity_text *text, size_t at, const char *word)
 	size_t len = strlen(word);
 
 	return at < text->len && text->len - at >= len &&
+	       lower((unsigned char)text->bytes[at]) == (unsigned char)*word &&
 	       strncasecmp(text->bytes + at, word, len) == 0;
 }
 
@@ -386,6 +387,21 @@ bool identity_v4_read(const char *bytes, size_t len, struct identity_address *re
 	return ok;
 }
 
+static void put_octets(const uint8_t bytes[static 4], char separator, struct tl_buf *out)
+{
+	char text[16], *at = text;
+
+	for (size_t i = 0; i < 4; i++) {
+		if (bytes[i] >= 100)
+			*at++ = (char)('0' + bytes[i] / 100);
+		if (bytes[i] >= 10)
+			*at++ = (char)('0' + bytes[i] / 10 % 10);
+		*at++ = (char)('0' + bytes[i] % 10);
+		*at++ = separator;
+	}
+	tl_buf_append(out, text, (size_t)(at - text) - 1);
+}
+
 void identity_v4_write(const struct identity_address *address, struct tl_buf *out)
 {
 	const uint8_t *bytes = address->bytes;
@@ -401,11 +417,11 @@ void identity_v4_write(const struct identity_address *address, struct tl_buf *ou
 			tl_buf_printf(out, "%02X", bytes[little ? 3 - i : i]);
 		return;
 	case IDENTITY_DASHED:
-		tl_buf_printf(out, "%u-%u-%u-%u", bytes[0], bytes[1], bytes[2], bytes[3]);
+		put_octets(bytes, '-', out);
 		return;
 	case IDENTITY_PLAIN:
 	case IDENTITY_CISCO:
-		tl_buf_printf(out, "%u.%u.%u.%u", bytes[0], bytes[1], bytes[2], bytes[3]);
+		put_octets(bytes, '.', out);
 		if (address->bits != IDENTITY_WHOLE)
 			tl_buf_printf(out, "/%d", address->bits);
 	}

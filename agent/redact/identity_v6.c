@@ -138,13 +138,32 @@ static size_t find_start(const struct identity_text *text, size_t at)
 	return start;
 }
 
+/* Are there enough colons: two in a row, or two more behind this one? A clock's time has not. */
+static bool is_plausible(const struct identity_text *text, size_t at)
+{
+	for (unsigned groups = 0; groups < 2; groups++) {
+		size_t len;
+
+		if (text_at(text, at + 1) == ':')
+			return true;
+		len = text_hex_run(text, at + 1, 5);
+		at += len + 1;
+		if (len == 0 || len > 4 || text_at(text, at) != ':')
+			return false;
+	}
+	return true;
+}
+
 bool identity_v6_at_colon(const struct identity_text *text, size_t at,
 			  struct identity_span *ret_span)
 {
-	size_t start = find_start(text, at);
 	struct groups groups;
+	size_t start;
 	int bits;
 
+	if (!is_plausible(text, at))
+		return false;
+	start = find_start(text, at);
 	if (start > at || !read_groups(text, start, &groups) || groups.end <= at ||
 	    !ends_well(text, &groups))
 		return false;
