@@ -12,6 +12,9 @@ static const char *const log_levels[] = {"error", "warning", "info", "debug", NU
 static const struct tl_conf_key keys[] = {
 	{"collect.profile", TL_CONF_TEXT, KEY(profile), "standard", 1, 64, NULL,
 	 "The collector profile that a help request runs. The helper's policy may refuse it."},
+	{"collect.recipients", TL_CONF_LIST, KEY(recipients), "", 0, 16, NULL,
+	 "Files with certificates (PEM, RSA or EC) to which bundles are encrypted before they rest "
+	 "anywhere. Empty: bundles are not encrypted."},
 	{"health.interval", TL_CONF_DURATION, KEY(health_interval_ms), "60s", 0, 86400000, NULL,
 	 "How often the relay is told how this machine is, with a heartbeat. 0s: never."},
 	{"helper.dir", TL_CONF_PATH, KEY(helper_dir), "/run/towline", 0, 0, NULL,
@@ -34,6 +37,10 @@ static const struct tl_conf_key keys[] = {
 	 "The directory of agent.sock, over which every local user may ask for help."},
 	{"state_dir", TL_CONF_PATH, KEY(state_dir), "/var/lib/towline-agent", 0, 0, NULL,
 	 "The directory of the identity key, the queue and the bundles that wait."},
+	{"upload.chunk_size", TL_CONF_SIZE, KEY(chunk_bytes), "4M", 65536, 67108864, NULL,
+	 "How much of a bundle one request carries: what is sent again, at most, after a broken "
+	 "one. "
+	 "Below 1M for proxies that limit requests."},
 };
 
 const struct tl_conf_schema tl_agent_schema = {

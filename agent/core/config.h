@@ -9,12 +9,14 @@
 #define TL_AGENT_CONFIG_PATH "/etc/towline/agent.yaml"
 
 struct tl_agent_config {
-	char *profile;	  /* collector profile of a help request */
+	char *profile;		    /* collector profile of a help request */
+	struct tl_strv recipients;  /* paths of certificates that bundles are sealed to */
+	uint64_t chunk_bytes;	    /* of an upload's request */
 	int64_t health_interval_ms; /* 0: the relay is not told */
-	char *helper_dir; /* where helper.sock and consent.sock are */
-	int log_format;	  /* enum tl_log_format */
-	int log_level;	  /* index: error, warning, info, debug */
-	char *proxy;	  /* "" : HTTPS_PROXY and NO_PROXY decide */
+	char *helper_dir;	    /* where helper.sock and consent.sock are */
+	int log_format;		    /* enum tl_log_format */
+	int log_level;		    /* index: error, warning, info, debug */
+	char *proxy;		    /* "" : HTTPS_PROXY and NO_PROXY decide */
 	uint64_t queue_max_bytes;
 	int64_t queue_max_items;
 	char *run_dir;	 /* agent.sock */

@@ -239,11 +239,14 @@ static int open_relay(struct tl_agent *agent, struct tl_err *err)
 			      &agent->relay, err);
 
 	if (rc == 0)
-		rc = tl_delivery_new(&(struct tl_delivery_options){.loop = &agent->loop,
-								   .relay = agent->relay,
-								   .queue = agent->queue,
-								   .bundles_fd = agent->bundles_fd},
-				     &agent->delivery, err);
+		rc = tl_delivery_new(
+			&(struct tl_delivery_options){.loop = &agent->loop,
+						      .relay = agent->relay,
+						      .queue = agent->queue,
+						      .chunk_bytes =
+							      (int64_t)agent->config.chunk_bytes,
+						      .bundles_fd = agent->bundles_fd},
+			&agent->delivery, err);
 	if (rc == 0)
 		rc = tl_stream_new(&(struct tl_stream_options){.loop = &agent->loop,
 							       .relay = agent->relay,

@@ -225,6 +225,7 @@ static int start_upload(struct tl_delivery *delivery, struct tl_err *err)
 			.relay = delivery->options.relay,
 			.fd = delivery->bundle_fd,
 			.size = item->size,
+			.chunk_bytes = delivery->options.chunk_bytes,
 			.metadata = tl_buf_str(&metadata),
 			.on_progress = on_progress,
 			.on_end = on_upload_end,

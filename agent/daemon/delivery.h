@@ -12,7 +12,8 @@ struct tl_delivery_options {
 	uv_loop_t *loop;
 	struct tl_relay *relay;
 	struct tl_queue *queue;
-	int bundles_fd; /* the directory of spooled bundles; borrowed */
+	int64_t chunk_bytes; /* of uploads; 0: TL_UPLOAD_CHUNK */
+	int bundles_fd;	     /* the directory of spooled bundles; borrowed */
 };
 
 TL_MUST_CHECK int tl_delivery_new(const struct tl_delivery_options *options,

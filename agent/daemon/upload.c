@@ -1,12 +1,15 @@
 #include "daemon/upload.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <towline/crypto.h>
 #include <towline/str.h>
 
 #include "core/backoff.h"
 
 #define METADATA_MAX (64 * 1024)
+#define HASH_PIECE (64 * 1024)
 #define SHORT_TIMEOUT_MS 60000
 /* A chunk on a line of 4 KB/s, and the relay's check of the bundle after the last one. */
 #define CHUNK_TIMEOUT_MS (30 * 60 * 1000)
@@ -65,14 +68,43 @@ static void create(struct tl_upload *upload)
 							    .arg = upload});
 }
 
+/* "Upload-Checksum: sha256 …" of the bytes that are about to be sent. */
+static int hash_chunk(const struct tl_upload *upload, int64_t len, struct tl_buf *out)
+{
+	tl_auto(tl_sha256) struct tl_sha256 *hash = tl_sha256_new();
+	tl_free char *piece = malloc(HASH_PIECE);
+	uint8_t digest[TL_SHA256_LEN];
+	int64_t done = 0;
+
+	while (piece && done < len) {
+		size_t room = len - done < HASH_PIECE ? (size_t)(len - done) : HASH_PIECE;
+		ssize_t n = pread(upload->spec.fd, piece, room, upload->offset + done);
+
+		if (n <= 0 && errno != EINTR)
+			return TL_EIO;
+		if (n > 0)
+			tl_sha256_update(hash, piece, (size_t)n);
+		done += n > 0 ? n : 0;
+	}
+	tl_sha256_final(hash, digest);
+	tl_buf_puts(out, "Upload-Checksum: sha256 ");
+	tl_base64_encode(out, digest, sizeof(digest));
+	return piece ? tl_buf_check(out) : TL_ENOMEM;
+}
+
 static void send_chunk(struct tl_upload *upload)
 {
 	int64_t len = upload->spec.size - upload->offset;
+	tl_auto(tl_buf) struct tl_buf checksum = TL_BUF_INIT(128);
 	char offset[64];
-	const char *const headers[] = {"Tus-Resumable: 1.0.0", offset, NULL};
+	const char *headers[] = {"Tus-Resumable: 1.0.0", offset, NULL, NULL};
 
-	if (len > TL_UPLOAD_CHUNK)
-		len = TL_UPLOAD_CHUNK;
+	if (len > upload->spec.chunk_bytes)
+		len = upload->spec.chunk_bytes;
+	if (len > 0 && hash_chunk(upload, len, &checksum) != 0)
+		return; /* like no memory: tried again */
+	if (len > 0)
+		headers[2] = tl_buf_str(&checksum);
 	snprintf(offset, sizeof(offset), "Upload-Offset: %lld", (long long)upload->offset);
 	/* With everything sent an empty chunk asks for the verdict, whose first answer was lost. */
 	upload->call = tl_relay_call(upload->spec.relay,
@@ -144,12 +176,13 @@ static void wait_for_better(struct tl_upload *upload, const struct tl_reply *rep
 	upload_enter(upload, UPLOAD_WAITING);
 }
 
-/* A refusal that no repetition changes. 401 is the host's trouble, 404 and 409 the upload's: both can
- * be mended. 423: the relay still has the connection that broke, and ends it soon. */
+/* A refusal that no repetition changes. 401 is the host's trouble, 404 and 409 the upload's, 460 the
+ * line's: all can be mended. 423: the relay still has the connection that broke, and ends it soon. */
 static bool is_final(int status)
 {
 	return status >= 400 && status < 500 && status != 401 && status != 404 && status != 408 &&
-	       status != 409 && status != 410 && status != 423 && status != 425 && status != 429;
+	       status != 409 && status != 410 && status != 423 && status != 425 && status != 429 &&
+	       status != 460;
 }
 
 static void on_created(struct tl_upload *upload, const struct tl_reply *reply)
@@ -234,6 +267,8 @@ int tl_upload_new(const struct tl_upload_spec *spec, struct tl_upload **ret_uplo
 		return tl_err_set(err, TL_ENOMEM, "the upload cannot be described");
 	}
 	upload->spec = *spec;
+	if (upload->spec.chunk_bytes <= 0)
+		upload->spec.chunk_bytes = TL_UPLOAD_CHUNK;
 	upload->metadata_header = tl_buf_take(&header);
 	uv_timer_init(spec->loop, &upload->timer);
 	upload->timer.data = upload;

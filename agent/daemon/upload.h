@@ -8,7 +8,7 @@
 
 #include "core/relay.h"
 
-#define TL_UPLOAD_CHUNK (4 * 1024 * 1024)
+#define TL_UPLOAD_CHUNK (4 * 1024 * 1024) /* unless the configuration says another */
 
 struct tl_upload;
 
@@ -17,6 +17,7 @@ struct tl_upload_spec {
 	struct tl_relay *relay;
 	int fd; /* borrowed until the upload is closed */
 	int64_t size;
+	int64_t chunk_bytes;  /* of one request: what is sent again, at most, when one breaks */
 	const char *metadata; /* the value of Upload-Metadata; copied */
 	/* Bytes that the relay has. */
 	void (*on_progress)(void *arg, int64_t sent);

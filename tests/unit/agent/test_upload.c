@@ -1,5 +1,10 @@
 #include "../common/tests.h"
 
+#include <sys/mman.h>
+#include <towline/crypto.h>
+#include <towline/str.h>
+#include <unistd.h>
+
 #include "daemon/upload.h"
 #include "fake_relay.h"
 
@@ -10,6 +15,7 @@ static struct tl_upload *upload;
 static int64_t progress;
 static unsigned ended, troubles;
 static int end_code;
+static int bundle_fd;
 
 static void on_progress(void *arg TL_UNUSED, int64_t sent)
 {
@@ -34,8 +40,11 @@ static int set_up(void **state TL_UNUSED)
 	progress = 0;
 	ended = troubles = 0;
 	uv_loop_init(&loop);
+	bundle_fd = memfd_create("bundle", MFD_CLOEXEC);
+	if (ftruncate(bundle_fd, SIZE) != 0)
+		return -1;
 	return tl_upload_new(&(struct tl_upload_spec){.loop = &loop,
-						      .fd = 99,
+						      .fd = bundle_fd,
 						      .size = SIZE,
 						      .metadata = "kind YnVuZGxl",
 						      .on_progress = on_progress,
@@ -48,6 +57,7 @@ static int tear_down(void **state TL_UNUSED)
 {
 	tl_upload_close(upload);
 	uv_run(&loop, UV_RUN_DEFAULT);
+	close(bundle_fd);
 	return uv_loop_close(&loop);
 }
 
@@ -92,6 +102,59 @@ static void the_bytes_follow_in_chunks_until_all_are_taken(void **state TL_UNUSE
 	taken(SIZE);
 	assert_int_equal(ended, 1);
 	assert_int_equal(end_code, 0);
+}
+
+static void each_chunk_carries_its_checksum(void **state TL_UNUSED)
+{
+	static const char zeros[1000];
+	tl_auto(tl_buf) struct tl_buf expected = TL_BUF_INIT(128);
+	uint8_t digest[TL_SHA256_LEN];
+
+	tl_sha256_of(zeros, sizeof(zeros), digest);
+	tl_buf_puts(&expected, "Upload-Checksum: sha256 ");
+	tl_base64_encode(&expected, digest, sizeof(digest));
+	created(TL_UPLOAD_CHUNK);
+	assert_non_null(strstr(fake.headers, tl_buf_str(&expected)));
+}
+
+static void chunk_that_arrived_damaged_is_sent_again(void **state TL_UNUSED)
+{
+	created(0);
+	refused(460);
+	assert_int_equal(ended, 0);
+	fake_fire();
+	fake_answer((struct tl_reply){.status = 200, .upload_offset = 0});
+	assert_string_equal(fake.open.method, "PATCH");
+	assert_int_equal(fake.open.file_offset, 0);
+}
+
+static void chunks_are_as_large_as_configured(void **state TL_UNUSED)
+{
+	struct tl_upload *small = NULL;
+
+	fake_reset();
+	assert_int_equal(tl_upload_new(&(struct tl_upload_spec){.loop = &loop,
+								.fd = bundle_fd,
+								.size = SIZE,
+								.chunk_bytes = 65536,
+								.metadata = "kind YnVuZGxl",
+								.on_progress = on_progress,
+								.on_end = on_end,
+								.on_trouble = on_trouble},
+				       &small, NULL),
+			 0);
+	created(0);
+	assert_int_equal(fake.open.file_len, 65536);
+	tl_upload_close(small);
+}
+
+static void file_that_cannot_be_read_is_tried_again(void **state TL_UNUSED)
+{
+	assert_int_equal(ftruncate(bundle_fd, 10), 0);
+	created(0);
+	assert_null(fake.open.method);
+	assert_non_null(fake.timer);
+	assert_int_equal(ended, 0);
 }
 
 static void one_that_exists_is_resumed_where_it_is(void **state TL_UNUSED)
@@ -188,6 +251,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		UPLOAD_TEST(it_is_created_with_length_and_metadata),
 		UPLOAD_TEST(the_bytes_follow_in_chunks_until_all_are_taken),
+		UPLOAD_TEST(each_chunk_carries_its_checksum),
+		UPLOAD_TEST(chunk_that_arrived_damaged_is_sent_again),
+		UPLOAD_TEST(chunks_are_as_large_as_configured),
+		UPLOAD_TEST(file_that_cannot_be_read_is_tried_again),
 		UPLOAD_TEST(one_that_exists_is_resumed_where_it_is),
 		UPLOAD_TEST(after_a_broken_chunk_it_asks_how_far_it_came),
 		UPLOAD_TEST(one_that_the_relay_forgot_is_created_anew),
