@@ -150,12 +150,12 @@ static void hostile_names_are_made_safe(void **state)
 	struct stage *stage = *state;
 
 	stage_file(stage, "/etc/d/a\nb", "1");
-	stage_file(stage, "/etc/d/token=canary2", "2");
+	stage_file(stage, "/etc/d/password=hunter2", "2");
 	stage_file(stage, "/etc/d/\xff\xfe", "3");
 	stage_file(stage, "/etc/d/..x", "4");
 	collect(stage, 0, S("/etc/d/*", "/etc/d/.*x"), 1000);
 	assert_string_equal(stage_member(stage, "root/etc/d/a%0Ab"), "1");
-	assert_string_equal(stage_member(stage, "root/etc/d/token=[redacted:assignment]"), "2");
+	assert_string_equal(stage_member(stage, "root/etc/d/password=[redacted:assignment]"), "2");
 	assert_string_equal(stage_member(stage, "root/etc/d/%FF%FE"), "3");
 	assert_string_equal(stage_member(stage, "root/etc/d/%2E.x"), "4");
 }
