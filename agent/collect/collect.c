@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,7 +14,9 @@
 #include "collect/engine.h"
 #include "collect/manifest.h"
 #include "collect/plan.h"
+#include "collect/preview.h"
 #include "redact/identity.h"
+#include "redact/identity_key.h"
 
 struct run {
 	const struct collect_request *request;
@@ -50,18 +53,19 @@ static int open_root(struct run *run, struct tl_err *err)
 
 static int open_identities(struct run *run, struct tl_err *err)
 {
+	char own[PATH_MAX];
 	struct tl_identity_places places = {
-		.state_dir = run->request->state_dir,
+		.state_dir = run->request->state_dir ? run->request->state_dir : own,
 		.site_file = run->options->names_file,
 		.root = run->options->root,
 	};
+	int r = 0;
 
 	if (run->request->level != TL_REDACT_IDENTITIES)
 		return 0;
-	if (!places.state_dir)
-		return tl_err_set(err, TL_EINVAL,
-				  "the level identities needs a place for its key (state_dir)");
-	return tl_identities_open(&places, &run->identities, err);
+	if (!run->request->state_dir)
+		r = tl_identity_state_dir(own, err);
+	return r < 0 ? r : tl_identities_open(&places, &run->identities, err);
 }
 
 static int open_rules(struct run *run, struct tl_err *err)
@@ -169,12 +173,22 @@ static int finish(struct run *run, const char *id, const struct engine_facts *ro
 	result = json_pack("{s:s, s:s, s:s, s:I, s:O, s:O, s:I, s:O}", "bundle", id, "sha256",
 			   facts.sha256, "index_sha256", facts.index_sha256, "size",
 			   (json_int_t)facts.size, "files", facts.files, "redactions",
-			   facts.redactions, "errors", (json_int_t)facts.errors, "collectors",
-			   rows->rows);
+			   facts.redactions, "errors", (json_int_t)facts.errors, "problems",
+			   rows->problems);
 	if (!result)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for the result");
 	*ret_result = result;
 	return 0;
+}
+
+static int preview(struct run *run, json_t **ret_result, struct tl_err *err)
+{
+	tl_json *all = NULL;
+	int r = open_rules(run, err);
+
+	if (r == 0)
+		r = preview_make(&run->plan, run->options->root, &all, err);
+	return r < 0 ? r : tl_redact_json(run->texts, all, NULL, ret_result, err);
 }
 
 static int make_bundle(struct run *run, json_t **ret_result, struct tl_err *err)
@@ -208,6 +222,8 @@ int collect_run(const struct collect_request *request, const struct collect_opti
 	tl_auto(run) struct run run = {.request = request, .options = options, .root_fd = -1};
 	int r = plan_make(request, options, &run.plan, err);
 
+	if (r == 0 && request->dry_run)
+		return preview(&run, ret_result, err);
 	if (r == 0)
 		r = make_bundle(&run, ret_result, err);
 	if (r < 0)

@@ -7,6 +7,7 @@
 #include <sys/prctl.h>
 #include <towline/bundle.h>
 #include <towline/clock.h>
+#include <towline/str.h>
 
 #include "collect/interrupt.h"
 #include "collect/rights.h"
@@ -35,7 +36,7 @@ struct engine {
 	size_t worker_count;
 	bool split; /* rows that need more rights get processes of their own */
 	struct tl_buf canary;
-	json_t *index, *findings;
+	json_t *index, *findings, *problems;
 };
 
 static void engine_clear(struct engine *engine)
@@ -50,6 +51,7 @@ static void engine_clear(struct engine *engine)
 	tl_buf_clear(&engine->canary);
 	json_decref(engine->index);
 	json_decref(engine->findings);
+	json_decref(engine->problems);
 }
 TL_DEFINE_AUTO(engine, engine_clear);
 
@@ -57,6 +59,7 @@ void engine_facts_clear(struct engine_facts *facts)
 {
 	json_decref(facts->rows);
 	json_decref(facts->findings);
+	json_decref(facts->problems);
 	free(facts->canary);
 	*facts = (struct engine_facts){.rows = NULL};
 }
@@ -82,6 +85,7 @@ static int set_up(struct engine *engine, struct tl_err *err)
 	engine->states = calloc(count + 1, sizeof *engine->states);
 	engine->index = json_array();
 	engine->findings = json_array();
+	engine->problems = json_array();
 	if (!engine->rows || !engine->states)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for the bundle");
 	for (size_t i = 0; i < count; i++)
@@ -360,6 +364,22 @@ static void add_findings(struct engine *engine, const struct row *row)
 		json_array_append(engine->findings, json_array_get(row->findings, i));
 }
 
+/* For whoever reads a summary: of troubles of one kind with one collector the first. */
+static void add_problems(struct engine *engine, const struct row *row)
+{
+	const char *last_kind = NULL;
+
+	for (size_t i = 0; i < json_array_size(row->notes); i++) {
+		json_t *note = json_array_get(row->notes, i);
+		const char *kind = json_string_value(json_object_get(note, "kind"));
+
+		if (!tl_streq(kind, last_kind) &&
+		    json_array_size(engine->problems) < ENGINE_PROBLEMS_MAX)
+			json_array_append(engine->problems, note);
+		last_kind = kind;
+	}
+}
+
 /* Appends what is next in the table's order. Rows that run meanwhile lose none of their time. */
 static int append_done(struct engine *engine, struct tl_err *err)
 {
@@ -373,6 +393,7 @@ static int append_done(struct engine *engine, struct tl_err *err)
 		r = row_append(row, engine->options->writer, room_left(engine), err);
 		json_array_append_new(engine->index, row_index(row));
 		add_findings(engine, row);
+		add_problems(engine, row);
 		row_clear(row);
 		engine->states[engine->appended++] = ROW_APPENDED;
 		if (r == 0)
@@ -411,6 +432,7 @@ int engine_run(const struct engine_options *options, struct engine_facts *ret_fa
 	*ret_facts = (struct engine_facts){
 		.rows = tl_steal(&engine.index),
 		.findings = tl_steal(&engine.findings),
+		.problems = tl_steal(&engine.problems),
 		.canary = tl_buf_take(&engine.canary),
 	};
 	return 0;

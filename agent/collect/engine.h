@@ -13,6 +13,7 @@
 #include "collect/worker.h"
 
 #define ENGINE_WORKERS_MAX 4
+#define ENGINE_PROBLEMS_MAX 50
 /* What a row may take beyond its own time before its process is ended: rows that watch their deadline
  * keep what they have. */
 #define ENGINE_GRACE_MS 2000
@@ -28,6 +29,7 @@ struct engine_options {
 
 struct engine_facts {
 	json_t *rows;	  /* owned: entries of INDEX.json */
+	json_t *problems; /* owned: the first of errors.jsonl's lines, one of each kind of each row */
 	json_t *findings; /* owned: what the analyzers found, in the table's order */
 	char *canary;	  /* owned: what the redactor left of the canaries */
 };

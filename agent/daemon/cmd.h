@@ -16,6 +16,7 @@ int tl_cmd_get_help(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_diff(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_inspect(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_health(const struct tl_cli *cli, struct tl_err *err);
+int tl_cmd_profile(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_redact(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_reveal(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_run(const struct tl_cli *cli, struct tl_err *err);

@@ -1,4 +1,5 @@
 /* towline-agent: the endpoint's line to its relay, and what a person at the endpoint can do with it. */
+#include "collect/profile_command.h"
 #include "daemon/cmd.h"
 #include "health/command.h"
 #include "redact/command.h"
@@ -11,9 +12,20 @@ static const struct tl_cli_option json_options[] = {
 	{0},
 };
 static const struct tl_cli_option collect_options[] = {
-	{0, "json", NULL, "Print one line of JSON."},
-	{'o', "output", "FILE", "Where the bundle goes; made new (towline-ID.tar.zst)."},
-	{0, "profile", "NAME", "The collector profile (collect.profile of the configuration)."},
+	{0, "around", "TIME[±SPAN]", "Logs around a moment, 15m to both sides: \"14:30±5m\"."},
+	{0, "boot", "BOOT", "Logs of one boot: 0 is this one, -1 the one before, or its id."},
+	{0, "dry-run", NULL, "Show what would be taken, with sizes, and take nothing."},
+	{0, "exclude", "GLOB", "Leave out collectors, groups or paths. May be repeated."},
+	{0, "include", "GLOB", "Add collectors or groups to the profile's. May be repeated."},
+	{0, "json", NULL, "Print lines of JSON: progress, and the result last."},
+	{0, "level", "LEVEL", "What is removed: secrets, identities (also names), off."},
+	{'o', "output", "FILE", "Where the bundle goes; made new (towline-ID.tar.zst), or -."},
+	{0, "profile", "NAME", "What is collected: see \"profile list\" (collect.profile)."},
+	{0, "recipient", "CERT", "Encrypt to this certificate (PEM file). May be repeated."},
+	{0, "since", "TIME", "Logs from here on: \"2h\", \"yesterday\", \"2026-03-01 09:30\"."},
+	{0, "ticket", "NUMBER", "The ticket that the bundle is for."},
+	{0, "until", "TIME", "Logs up to here."},
+	{0, "yes", NULL, "Agree to --level off without being asked."},
 	{0},
 };
 static const struct tl_cli_option consent_options[] = {
@@ -41,7 +53,7 @@ static const struct tl_cli_command commands[] = {
 	 tl_cmd_check_config},
 	{"collect", NULL, 0, 0, "make a bundle and keep it here",
 	 "Needs neither relay nor daemon. The bundle holds what this user may read, redacted as "
-	 "always.",
+	 "always. What policy.yaml forbids is left out here, too.",
 	 collect_options, tl_cmd_collect},
 	{"consent", "[SESSION]", 0, 1, "decide about remote sessions",
 	 "Waits for requests, shows who asks, why and for how long, and asks about each thing the "
@@ -60,6 +72,7 @@ static const struct tl_cli_command commands[] = {
 	 help_options, tl_cmd_get_help},
 	TL_BUNDLE_INSPECT_COMMAND("inspect", tl_cmd_inspect),
 	TL_HEALTH_COMMAND(tl_cmd_health),
+	TL_PROFILE_COMMANDS(tl_cmd_profile, tl_cmd_profile, tl_cmd_profile),
 	TL_REDACT_COMMAND(tl_cmd_redact),
 	TL_REVEAL_COMMAND(tl_cmd_reveal),
 	{"run", NULL, 0, 0, "run the agent",
