@@ -7,7 +7,7 @@
 #include "collect/slice.h"
 
 #define FIRST_US 1795410000000000 /* 2026-11-23, as the corpus has it */
-#define STEP_US 60000000
+#define STEP_US INT64_C(60000000)
 #define MAX_BYTES 4096
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
