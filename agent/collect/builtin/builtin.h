@@ -24,6 +24,8 @@ int collect_each_array(struct collect_context *context, struct tl_err *err);
 int collect_each_line(struct collect_context *context, struct tl_err *err);
 /* Globs: what is there, with size, owner and time, never its contents. snapshot/listing/NAME.tsv. */
 int collect_listing(struct collect_context *context, struct tl_err *err);
+/* Globs of files that hold one value each: snapshot/values/NAME.json. */
+int collect_values(struct collect_context *context, struct tl_err *err);
 /* Needles, "--", files: the lines that hold any of them, of each file's end. matches/NAME.txt. */
 int collect_matching(struct collect_context *context, struct tl_err *err);
 
@@ -42,6 +44,7 @@ int collect_mounts(struct collect_context *context, struct tl_err *err);
 int collect_packages_held(struct collect_context *context, struct tl_err *err);
 int collect_process_files(struct collect_context *context, struct tl_err *err);
 int collect_reachability(struct collect_context *context, struct tl_err *err);
+int collect_relay_tls(struct collect_context *context, struct tl_err *err);
 int collect_sysctl(struct collect_context *context, struct tl_err *err);
 int collect_time(struct collect_context *context, struct tl_err *err);
 int collect_units(struct collect_context *context, struct tl_err *err);

@@ -50,7 +50,7 @@ static int prefix_length(const struct sockaddr *mask)
 static void add_address(json_t *addresses, const struct ifaddrs *at)
 {
 	const struct sockaddr *address = at->ifa_addr;
-	char text[INET6_ADDRSTRLEN], full[INET6_ADDRSTRLEN + 8];
+	char text[INET6_ADDRSTRLEN], full[INET6_ADDRSTRLEN + 16];
 	const void *bytes =
 		address->sa_family == AF_INET6
 			? (const void *)&((const struct sockaddr_in6 *)address)->sin6_addr

@@ -16,6 +16,7 @@
 #include "collect/builtin/dns_probe.h"
 #include "collect/builtin/snapshot.h"
 #include "collect/interrupt.h"
+#include "collect/probe.h"
 
 #define TRY_MS 1000
 #define PEERS_MAX 8 /* of each kind */
@@ -248,4 +249,24 @@ int collect_reachability(struct collect_context *context, struct tl_err *err)
 			tries[i](context, items);
 	}
 	return snapshot_write(context, "reachability", items, err);
+}
+
+int collect_relay_tls(struct collect_context *context, struct tl_err *err)
+{
+	const struct collector *row = context->row;
+	struct collector probe = *row;
+	char host[256], port[8], address[272];
+	const char *sources[] = {address, NULL};
+	int r;
+
+	if (!relay_of(context, host, port)) {
+		context->outcome = "absent";
+		return 0;
+	}
+	snprintf(address, sizeof address, strchr(host, ':') ? "[%s]:%s" : "%s:%s", host, port);
+	probe.sources = sources;
+	context->row = &probe;
+	r = collect_tls(context, err);
+	context->row = row;
+	return r;
 }

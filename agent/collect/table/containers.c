@@ -2,14 +2,14 @@
 
 const struct collector containers_collectors[] = {
 	{"container-limits", "containers", "control group limits of this container itself",
-	 COLLECT_KERNEL, COLLECT_LOW, STANDARD,
+	 COLLECT_BUILTIN, COLLECT_LOW, STANDARD,
 	 S("/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/cpu.stat", "/sys/fs/cgroup/memory.max",
 	   "/sys/fs/cgroup/memory.current", "/sys/fs/cgroup/memory.events",
 	   "/sys/fs/cgroup/memory.stat", "/sys/fs/cgroup/pids.max", "/sys/fs/cgroup/pids.current",
 	   "/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup/memory/memory.limit_in_bytes",
 	   "/sys/fs/cgroup/memory/memory.usage_in_bytes", "/sys/fs/cgroup/memory/memory.failcnt",
 	   "/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "/proc/1/cgroup", "/proc/1/uid_map"),
-	 NULL, 64 * KIB, 3000},
+	 collect_values, 2 * MIB, 5000},
 	{"container-settings", "containers", "configuration of container engines", COLLECT_FILES,
 	 COLLECT_HIGH, STANDARD | ROOT,
 	 S("/etc/docker/daemon.json", "/etc/containerd/config.toml",

@@ -23,6 +23,9 @@ const struct collector logs_collectors[] = {
 	 NULL, 512 * KIB, 5000},
 	{"journal", "logs", "the last day of the journal", COLLECT_JOURNAL, COLLECT_HIGH,
 	 STANDARD | COLLECT_TIMED | ROOT, NULL, collect_journal, 32 * MIB, 20000},
+	{"journal-kernel", "logs", "the kernel's messages in the journal", COLLECT_JOURNAL,
+	 COLLECT_MEDIUM, STANDARD | COLLECT_TIMED | ROOT, S("_TRANSPORT=kernel"), collect_journal,
+	 8 * MIB, 10000},
 	{"kernel-log", "logs", "the kernel's ring of messages", COLLECT_BUILTIN, COLLECT_MEDIUM,
 	 STANDARD | ROOT, NULL, collect_kernel_log, 4 * MIB, 5000},
 	{"log-files", "logs", "what lies in /var/log", COLLECT_BUILTIN, COLLECT_LOW, STANDARD,
@@ -49,7 +52,7 @@ const struct collector logs_collectors[] = {
 	   "/var/log/secure", "/var/log/daemon.log", "/var/log/user.log", "/var/log/debug",
 	   "/var/log/cron", "/var/log/cron.log", "/var/log/warn", "/var/log/ufw.log",
 	   "/var/log/firewalld", "/var/log/fail2ban.log", "/var/log/mcelog", "/var/log/tuned/*.log",
-	   "/var/log/fontconfig.log", "/var/log/chrony/*.log", "/var/log/tallylog"),
+	   "/var/log/chrony/*.log", "/var/log/tallylog"),
 	 NULL, MIB, 10000},
 	NO_ROW,
 };
