@@ -1,8 +1,12 @@
 #include "core/config.h"
 
+#include <fcntl.h>
 #include <sys/un.h>
+#include <towline/fs.h>
 #include <towline/log.h>
 #include <unistd.h>
+
+#define CERTIFICATE_MAX (16 * 1024)
 
 static const char *const log_formats[] = {"auto", "text", "json", "journal", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
@@ -62,6 +66,26 @@ int tl_agent_config_load(const char *path, struct tl_agent_config *ret_config, s
 void tl_agent_config_clear(struct tl_agent_config *config)
 {
 	tl_conf_clear(&tl_agent_schema, config);
+}
+
+int tl_agent_recipients(const struct tl_agent_config *config, json_t **ret_list, struct tl_err *err)
+{
+	tl_json *list = json_array();
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < config->recipients.count; i++) {
+		const char *path = config->recipients.items[i];
+		tl_auto(tl_buf) struct tl_buf pem = TL_BUF_INIT(CERTIFICATE_MAX);
+
+		rc = tl_fs_read_file(AT_FDCWD, path, &pem, err);
+		if (rc == 0 && json_array_append_new(list, json_string(tl_buf_str(&pem))) < 0)
+			rc = tl_err_set(err, TL_ECONFIG, "%s is no certificate in PEM", path);
+		if (rc != 0)
+			tl_err_prefix(err, "collect.recipients");
+	}
+	if (rc == 0)
+		*ret_list = tl_steal(&list);
+	return rc;
 }
 
 int tl_agent_socket_path(const char *dir, const char *name, struct tl_buf *out, struct tl_err *err)

@@ -5,6 +5,7 @@
 
 #include <towline/conf.h>
 #include <towline/err.h>
+#include <towline/json.h>
 
 #define TL_AGENT_CONFIG_PATH "/etc/towline/agent.yaml"
 
@@ -31,6 +32,10 @@ TL_MUST_CHECK int tl_agent_config_load(const char *path, struct tl_agent_config 
 				       struct tl_err *err);
 void tl_agent_config_clear(struct tl_agent_config *config);
 TL_DEFINE_AUTO(tl_agent_config, tl_agent_config_clear);
+
+/* Reads the certificates of collect.recipients: *ret_list is the caller's, an empty array where there are none. */
+TL_MUST_CHECK int tl_agent_recipients(const struct tl_agent_config *config, json_t **ret_list,
+				      struct tl_err *err);
 
 /* Appends "DIR/NAME" and checks that it fits a Unix socket address (107 bytes). */
 TL_MUST_CHECK int tl_agent_socket_path(const char *dir, const char *name, struct tl_buf *out,

@@ -375,6 +375,7 @@ int tl_agent_new(struct tl_agent_config *config, struct tl_agent **ret_agent, st
 	agent->config = *config;
 	*config = (struct tl_agent_config){.profile = NULL};
 	agent->clock = tl_clock_system();
+	agent->bundle_room = -1;
 	agent->started_mono_ms = tl_clock_mono_ms(agent->clock);
 	agent->state_fd = agent->lock_fd = agent->bundles_fd = -1;
 	init_loop(agent);

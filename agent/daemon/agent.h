@@ -43,6 +43,7 @@ struct tl_agent {
 	struct tl_link *link;
 	struct tl_service *door;
 	struct tl_help *helps;
+	int64_t bundle_room; /* what the relay last said that it takes; -1: never heard */
 	struct tl_agent_session *sessions;
 	char done_sessions[TL_AGENT_DONE_SESSIONS][TL_ID_LEN + 1];
 	unsigned next_done;

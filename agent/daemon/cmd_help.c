@@ -6,13 +6,13 @@
 #include <towline/clock.h>
 
 #include "daemon/cmd.h"
+#include "daemon/cmd_help_show.h"
 #include "daemon/queue.h"
 
 #define COLLECT_TIMEOUT_MS (65 * 60 * 1000) /* beyond the longest collect.timeout */
 #define CALL_TIMEOUT_MS 30000
 #define POLL_MS 200
 #define ONLINE_WAIT_MS 15000 /* how long a ticket number is waited for when nothing moves */
-#define FILES_SHOWN 20
 
 struct request {
 	const struct tl_cli *cli;
@@ -20,6 +20,7 @@ struct request {
 	char summary[TL_ITEM_SUMMARY_MAX + 1];
 	char help_id[TL_ID_LEN + 1];
 	json_t *prepared;
+	json_t *exclude; /* what the person left out, besides the options */
 	char relay[600];
 	bool json;
 };
@@ -27,6 +28,7 @@ struct request {
 static void request_clear(struct request *request)
 {
 	json_decref(request->prepared);
+	json_decref(request->exclude);
 	if (request->fd >= 0)
 		close(request->fd);
 }
@@ -71,15 +73,48 @@ static int ask_relay(struct request *request, struct tl_err *err)
 	return rc;
 }
 
+static void set_list(const struct request *request, const char *option, json_t *args)
+{
+	json_t *list = json_array();
+	const char *value;
+
+	for (size_t i = 0; (value = tl_cli_get_nth(request->cli, option, i)); i++)
+		json_array_append_new(list, json_string(value));
+	if (tl_streq(option, "exclude"))
+		json_array_extend(list, request->exclude);
+	json_object_set_new(args, option, list);
+}
+
+static int make_args(const struct request *request, json_t **ret_args, struct tl_err *err)
+{
+	static const char *const options[] = {"profile", "since", "until",
+					      "around",	 "boot",  "level"};
+	tl_json *args = json_pack("{s:s}", "summary", request->summary);
+
+	for (size_t i = 0; i < TL_ARRAY_LEN(options); i++) {
+		const char *value = tl_cli_get(request->cli, options[i]);
+
+		if (value && json_object_set_new(args, options[i], json_string(value)) < 0)
+			return tl_err_set(err, TL_EUSAGE, "--%s is no UTF-8 text", options[i]);
+	}
+	set_list(request, "exclude", args);
+	set_list(request, "include", args);
+	*ret_args = tl_steal(&args);
+	return 0;
+}
+
 static int prepare(struct request *request, struct tl_err *err)
 {
+	json_t *args = NULL;
 	const char *id;
-	int rc;
+	int rc = make_args(request, &args, err);
 
+	if (rc != 0)
+		return rc;
 	if (!request->json)
 		printf("Looking at this machine. Nothing is sent yet.\n");
-	rc = call(request, "help.prepare", json_pack("{s:s}", "summary", request->summary),
-		  COLLECT_TIMEOUT_MS, &request->prepared, err);
+	json_decref(tl_steal(&request->prepared));
+	rc = call(request, "help.prepare", args, COLLECT_TIMEOUT_MS, &request->prepared, err);
 	if (rc != 0)
 		return rc;
 	id = json_string_value(json_object_get(request->prepared, "help_id"));
@@ -89,67 +124,10 @@ static int prepare(struct request *request, struct tl_err *err)
 	return 0;
 }
 
-static void show_files(const json_t *bundle, size_t shown)
-{
-	const json_t *files = json_object_get(bundle, "files");
-	size_t total = json_array_size(files) +
-		       (size_t)json_integer_value(json_object_get(bundle, "files_omitted"));
-	const json_t *file;
-	char size[32];
-	size_t i;
-
-	json_array_foreach(files, i, file)
-	{
-		if (i == shown)
-			break;
-		tl_cmd_size(json_integer_value(json_object_get(file, "size")), size);
-		printf("  %10s  ", size);
-		tl_cmd_print_text(json_string_value(json_object_get(file, "path")));
-		putchar('\n');
-	}
-	if (total > i)
-		printf("  … and %zu more\n", total - i);
-}
-
-static void show_redactions(const json_t *bundle)
-{
-	json_t *redactions = json_object_get(bundle, "redactions");
-	const char *rule;
-	json_t *count;
-
-	if (json_object_size(redactions) == 0) {
-		printf("Nothing needed to be removed from it.\n");
-		return;
-	}
-	printf("Removed or replaced before anything was written:\n");
-	json_object_foreach(redactions, rule, count)
-	{
-		printf("  %10lld  ", (long long)json_integer_value(count));
-		tl_cmd_print_text(rule);
-		putchar('\n');
-	}
-}
-
 static void show(const struct request *request)
 {
-	const json_t *bundle = json_object_get(request->prepared, "bundle");
-	int64_t errors = json_integer_value(json_object_get(bundle, "errors"));
-	char size[32];
-
-	tl_cmd_size(json_integer_value(json_object_get(bundle, "size")), size);
-	printf("\nThis would be sent to %s:\n", request->relay);
-	printf("  what you said: ");
-	tl_cmd_print_text(request->summary);
-	printf("\n  a bundle of %zu files, %s packed:\n",
-	       json_array_size(json_object_get(bundle, "files")) +
-		       (size_t)json_integer_value(json_object_get(bundle, "files_omitted")),
-	       size);
-	show_files(bundle, FILES_SHOWN);
-	show_redactions(bundle);
-	if (errors > 0)
-		printf("%lld things could not be collected; the bundle says which and why.\n",
-		       (long long)errors);
-	putchar('\n');
+	cmd_help_show(json_object_get(request->prepared, "bundle"), request->relay,
+		      request->summary);
 }
 
 static void discard(struct request *request)
@@ -161,23 +139,66 @@ static void discard(struct request *request)
 		return; /* the agent throws it away by itself after a while */
 }
 
-/* Asks until the answer is none but "list", which shows every file. */
-static bool confirm(const struct request *request)
+/* The bundle itself, as it would be sent, in the hands of who is asked. */
+static void show_member(struct request *request, const char *path)
 {
-	const json_t *bundle = json_object_get(request->prepared, "bundle");
-	char answer[16];
+	tl_auto(tl_ipc_message) struct tl_ipc_message answer = TL_IPC_MESSAGE_INIT;
+	tl_json *args = json_pack("{s:s}", "help_id", request->help_id);
+	struct tl_err err = TL_ERR_INIT;
+	int rc = tl_ipc_call(request->fd, "help.show", args, NULL, 0, CALL_TIMEOUT_MS, &answer,
+			     &err);
 
-	for (;;) {
-		tl_cmd_ask("Send this? [y/N, l lists every file] ", answer, sizeof(answer));
-		if (strcasecmp(answer, "l") != 0 && strcasecmp(answer, "list") != 0)
-			return strcasecmp(answer, "y") == 0 || strcasecmp(answer, "yes") == 0;
-		show_files(bundle, SIZE_MAX);
+	if (rc == 0 && answer.fd_count != 1)
+		rc = tl_err_set(&err, TL_EPROTO, "the agent did not hand over the bundle");
+	if (rc == 0)
+		rc = cmd_help_show_member(answer.fds[0], path, &err);
+	if (rc != 0)
+		fprintf(stderr, "towline-agent: %s\n", tl_err_text(&err));
+}
+
+/* Everything is looked at anew, without the file: what is left out must not rest anywhere. */
+static int leave_out(struct request *request, const char *path, struct tl_err *err)
+{
+	if (!request->exclude)
+		request->exclude = json_array();
+	if (json_array_append_new(request->exclude, json_string(path)) < 0)
+		return tl_err_set(err, TL_EUSAGE, "the file's name is no UTF-8 text");
+	discard(request);
+	return prepare(request, err);
+}
+
+/* Until the answer is yes or no. Further answers show what would be sent, or leave parts of it out. */
+static int confirm(struct request *request, bool *ret_yes, struct tl_err *err)
+{
+	char answer[1200];
+	int rc = 0;
+
+	while (rc == 0) {
+		const char *word = answer;
+
+		tl_cmd_ask("Send this? [y/N, l lists every file, s FILE shows one, x FILE leaves "
+			   "one out] ",
+			   answer, sizeof(answer));
+		if (tl_streq(word, "l") || tl_streq(word, "list")) {
+			cmd_help_show_files(json_object_get(request->prepared, "bundle"), SIZE_MAX);
+		} else if (tl_str_starts(word, "s ") && word[2]) {
+			show_member(request, word + 2);
+		} else if (tl_str_starts(word, "x ") && word[2]) {
+			rc = leave_out(request, word + 2, err);
+			if (rc == 0)
+				show(request);
+		} else {
+			*ret_yes = strcasecmp(word, "y") == 0 || strcasecmp(word, "yes") == 0;
+			return 0;
+		}
 	}
+	return rc;
 }
 
 static int agree(struct request *request, struct tl_err *err)
 {
 	bool yes = tl_cli_has(request->cli, "yes");
+	int rc = 0;
 
 	if (!yes && request->json) {
 		discard(request);
@@ -186,9 +207,9 @@ static int agree(struct request *request, struct tl_err *err)
 	if (!request->json)
 		show(request);
 	if (!yes)
-		yes = confirm(request);
-	if (yes)
-		return 0;
+		rc = confirm(request, &yes, err);
+	if (rc != 0 || yes)
+		return rc;
 	discard(request);
 	return tl_err_set(err, TL_ECANCELED, "nothing was sent; the bundle is thrown away");
 }

@@ -9,7 +9,9 @@
 #include <towline/fs.h>
 #include <towline/log.h>
 
-enum help_state { HELP_COLLECTING, HELP_READY, HELP_ASKING_RECEIPT };
+#define LIMITS_TIMEOUT_MS 3000 /* a person waits: then what was last known counts */
+
+enum help_state { HELP_ASKING_LIMITS, HELP_COLLECTING, HELP_READY, HELP_ASKING_RECEIPT };
 
 struct tl_help {
 	struct tl_help *next;
@@ -18,15 +20,18 @@ struct tl_help {
 	struct tl_id id;
 	uid_t uid;
 	char summary[TL_ITEM_SUMMARY_MAX + 1];
-	json_t *bundle; /* the collector's result */
+	json_t *request; /* of collect.run */
+	json_t *bundle;	 /* the collector's result */
 	struct tl_ask *ask;
-	uv_timer_t timer; /* until it is thrown away */
+	struct tl_call *call; /* for the relay's limits */
+	uv_timer_t timer;     /* until it is thrown away */
 };
 
 static void on_timer_closed(uv_handle_t *handle)
 {
 	struct tl_help *help = handle->data;
 
+	json_decref(help->request);
 	json_decref(help->bundle);
 	free(help);
 }
@@ -39,6 +44,7 @@ static void help_close(struct tl_help *help)
 		link = &(*link)->next;
 	*link = help->next;
 	tl_link_cancel(help->agent->link, help);
+	tl_call_cancel(tl_steal(&help->call));
 	if (help->ask)
 		tl_ask_fail(tl_steal(&help->ask), TL_ECANCELED, "the agent ends");
 	uv_close((uv_handle_t *)&help->timer, on_timer_closed);
@@ -139,39 +145,113 @@ static int check_places(const struct tl_agent *agent, uid_t uid, struct tl_err *
 	return 0;
 }
 
-int tl_help_prepare(struct tl_agent *agent, struct tl_ask *ask, const char *summary,
+static void collect(struct tl_help *help)
+{
+	struct tl_agent *agent = help->agent;
+	struct tl_err err = TL_ERR_INIT;
+	char name[64];
+	tl_fd int fd = -1;
+
+	tl_bundle_file_name(help->id.text, name);
+	if (tl_fs_open_at(agent->bundles_fd, name, O_RDWR | O_CLOEXEC, 0, &fd, &err) != 0) {
+		tl_ask_fail(tl_steal(&help->ask), err.code, tl_err_text(&err));
+		help_discard(help);
+		return;
+	}
+	help->state = HELP_COLLECTING;
+	if (agent->bundle_room >= 0)
+		json_object_set_new(help->request, "max_bytes", json_integer(agent->bundle_room));
+	tl_link_call(agent->link, "collect.run", tl_steal(&help->request), &fd, 1, on_collected,
+		     help);
+}
+
+static void on_limits(void *arg, const struct tl_reply *reply)
+{
+	struct tl_help *help = arg;
+	int64_t max = json_integer_value(json_object_get(reply->json, "bundle_max_bytes"));
+	int64_t left = json_integer_value(json_object_get(reply->json, "quota_left_bytes"));
+
+	help->call = NULL;
+	if (reply->status == 200 && max > 0 && left >= 0)
+		help->agent->bundle_room = left < max ? left : max;
+	if (help->agent->bundle_room == 0) {
+		tl_ask_fail(
+			tl_steal(&help->ask), TL_EDENIED,
+			"the relay keeps no more bundles of this machine: ask its administrator "
+			"to make room (limits.host_bundles)");
+		help_discard(help);
+		return;
+	}
+	collect(help);
+}
+
+/* Asked before anything is collected: what the relay would refuse need not be made. */
+static void ask_limits(struct tl_help *help)
+{
+	struct tl_agent *agent = help->agent;
+
+	if (tl_stream_is_open(agent->stream))
+		help->call = tl_relay_call(agent->relay,
+					   &(struct tl_call_spec){.method = "GET",
+								  .path = "/v1/agent/limits",
+								  .timeout_ms = LIMITS_TIMEOUT_MS,
+								  .on_done = on_limits,
+								  .arg = help});
+	if (!help->call)
+		collect(help);
+}
+
+static int make_request(const struct tl_agent *agent, const char *help_id, const json_t *asked,
+			json_t **ret_request, struct tl_err *err)
+{
+	tl_json *request = json_deep_copy(asked);
+	json_t *recipients = NULL;
+	int rc = tl_agent_recipients(&agent->config, &recipients, err);
+
+	if (rc != 0)
+		return rc;
+	if (json_array_size(recipients) > 0)
+		json_object_set(request, "recipients", recipients);
+	json_decref(recipients);
+	json_object_set_new(request, "help_id", json_string(help_id));
+	if (!json_object_get(request, "profile"))
+		json_object_set_new(request, "profile", json_string(agent->config.profile));
+	*ret_request = tl_steal(&request);
+	return 0;
+}
+
+int tl_help_prepare(struct tl_agent *agent, struct tl_ask *ask, const json_t *request,
 		    struct tl_err *err)
 {
+	struct tl_id id = tl_id_new(agent->clock);
+	tl_json *collect_run = NULL;
 	struct tl_help *help;
 	tl_fd int fd = -1;
 	int rc = tl_queue_admits(agent->queue, ask->peer.uid, 0, err);
 
-	if (rc != 0)
-		return rc;
-	rc = check_places(agent, ask->peer.uid, err);
+	if (rc == 0)
+		rc = check_places(agent, ask->peer.uid, err);
+	if (rc == 0)
+		rc = make_request(agent, id.text, request, &collect_run, err);
+	if (rc == 0)
+		rc = open_spool(agent, &id, &fd, err);
 	if (rc != 0)
 		return rc;
 	help = calloc(1, sizeof(*help));
 	if (!help)
 		return tl_err_set(err, TL_ENOMEM, "out of memory");
-	help->id = tl_id_new(agent->clock);
-	rc = open_spool(agent, &help->id, &fd, err);
-	if (rc != 0) {
-		free(help);
-		return rc;
-	}
+	help->id = id;
 	help->agent = agent;
 	help->uid = ask->peer.uid;
 	help->ask = ask;
-	snprintf(help->summary, sizeof(help->summary), "%s", summary);
+	help->request = tl_steal(&collect_run);
+	snprintf(help->summary, sizeof(help->summary), "%s",
+		 json_string_value(json_object_get(request, "summary")));
 	uv_timer_init(&agent->loop, &help->timer);
 	help->timer.data = help;
 	help->next = agent->helps;
 	agent->helps = help;
-	tl_link_call(agent->link, "collect.run",
-		     json_pack("{s:s, s:s, s:s}", "profile", agent->config.profile, "help_id",
-			       help->id.text, "summary", help->summary),
-		     &fd, 1, on_collected, help);
+	ask_limits(help);
 	return 0;
 }
 
@@ -283,6 +363,23 @@ int tl_help_submit(struct tl_agent *agent, struct tl_ask *ask, const char *help_
 			       (json_int_t)ask->peer.uid, "decision", "yes"),
 		     NULL, 0, on_receipt, help);
 	return 0;
+}
+
+int tl_help_show(struct tl_agent *agent, struct tl_ask *ask, const char *help_id,
+		 struct tl_err *err)
+{
+	struct tl_help *help;
+	char name[64];
+	tl_fd int fd = -1;
+	int rc = find_own(agent, ask, help_id, &help, err);
+
+	if (rc != 0)
+		return rc;
+	tl_bundle_file_name(help->id.text, name);
+	rc = tl_fs_open_at(agent->bundles_fd, name, O_RDONLY | O_CLOEXEC, 0, &fd, err);
+	if (rc == 0)
+		tl_ask_reply(ask, NULL, &fd, 1);
+	return rc;
 }
 
 int tl_help_discard(struct tl_agent *agent, struct tl_ask *ask, const char *help_id,

@@ -10,10 +10,14 @@
 #define TL_HELP_LIFE_MS (30 * 60 * 1000) /* then the bundle is thrown away */
 
 /* Handlers of agent.sock (daemon/verbs.c). */
-TL_MUST_CHECK int tl_help_prepare(struct tl_agent *agent, struct tl_ask *ask, const char *summary,
+/* `request` has been checked: "summary", and what of collect.run a person may choose. */
+TL_MUST_CHECK int tl_help_prepare(struct tl_agent *agent, struct tl_ask *ask, const json_t *request,
 				  struct tl_err *err);
 TL_MUST_CHECK int tl_help_submit(struct tl_agent *agent, struct tl_ask *ask, const char *help_id,
 				 struct tl_err *err);
+/* Answers with the prepared bundle as a descriptor: only to whom it is about to leave for. */
+TL_MUST_CHECK int tl_help_show(struct tl_agent *agent, struct tl_ask *ask, const char *help_id,
+			       struct tl_err *err);
 TL_MUST_CHECK int tl_help_discard(struct tl_agent *agent, struct tl_ask *ask, const char *help_id,
 				  struct tl_err *err);
 TL_MUST_CHECK int tl_help_status(struct tl_agent *agent, struct tl_ask *ask, const char *help_id,

@@ -38,8 +38,16 @@ static const struct tl_cli_option enroll_options[] = {
 	{0},
 };
 static const struct tl_cli_option help_options[] = {
+	{0, "around", "TIME[±SPAN]", "Logs around a moment, 15m to both sides: \"14:30±5m\"."},
+	{0, "boot", "BOOT", "Logs of one boot: 0 is this one, -1 the one before, or its id."},
+	{0, "exclude", "GLOB", "Leave out collectors, groups or paths. May be repeated."},
+	{0, "include", "GLOB", "Add collectors or groups to the profile's. May be repeated."},
 	{0, "json", NULL, "Print one line of JSON."},
+	{0, "level", "LEVEL", "What is removed: secrets, or identities (also names)."},
 	{0, "no-wait", NULL, "Do not wait until the ticket is there and the bundle is sent."},
+	{0, "profile", "NAME", "What is collected: see \"profile list\" (collect.profile)."},
+	{0, "since", "TIME", "Logs from here on: \"2h\", \"yesterday\", \"2026-03-01 09:30\"."},
+	{0, "until", "TIME", "Logs up to here."},
 	{0, "yes", NULL, "Agree to sending without being asked."},
 	{0},
 };

@@ -37,15 +37,28 @@ static int status(void *app, struct tl_ask *ask, struct tl_err *err)
 	return 0;
 }
 
+#define PATTERNS_MAX 64
+
 struct help_args {
-	const char *summary, *help_id;
+	const char *summary, *help_id, *profile, *level, *since, *until, *around, *boot;
+	json_t *exclude, *include;
 };
+
+#define ARG(field) offsetof(struct help_args, field)
 
 static int prepare(void *app, struct tl_ask *ask, struct tl_err *err)
 {
+	/* What times and names mean the collector knows; what is allowed, the helper. */
 	static const struct tl_json_member members[] = {
-		{"summary", TL_JSON_TEXT, true, offsetof(struct help_args, summary), 0,
-		 TL_ITEM_SUMMARY_MAX},
+		{"around", TL_JSON_TEXT, false, ARG(around), 0, 128},
+		{"boot", TL_JSON_TEXT, false, ARG(boot), 0, 64},
+		{"exclude", TL_JSON_ARRAY, false, ARG(exclude), 0, PATTERNS_MAX},
+		{"include", TL_JSON_ARRAY, false, ARG(include), 0, PATTERNS_MAX},
+		{"level", TL_JSON_NAME, false, ARG(level), 0, 16},
+		{"profile", TL_JSON_TEXT, false, ARG(profile), 0, 320},
+		{"since", TL_JSON_TEXT, false, ARG(since), 0, 128},
+		{"summary", TL_JSON_TEXT, true, ARG(summary), 0, TL_ITEM_SUMMARY_MAX},
+		{"until", TL_JSON_TEXT, false, ARG(until), 0, 128},
 	};
 	struct help_args args = {.summary = NULL};
 	int rc = tl_json_read(ask->args, members, TL_ARRAY_LEN(members), &args, err);
@@ -53,7 +66,7 @@ static int prepare(void *app, struct tl_ask *ask, struct tl_err *err)
 	if (rc == 0 && args.summary[strspn(args.summary, " \t\r\n")] == '\0')
 		rc = tl_err_set(err, TL_EINVAL,
 				"the summary is empty: say in a few words what is wrong");
-	return rc == 0 ? tl_help_prepare(app, ask, args.summary, err) : rc;
+	return rc == 0 ? tl_help_prepare(app, ask, ask->args, err) : rc;
 }
 
 static int read_help_id(const struct tl_ask *ask, const char **ret_help_id, struct tl_err *err)
@@ -85,6 +98,14 @@ static int discard(void *app, struct tl_ask *ask, struct tl_err *err)
 	return rc == 0 ? tl_help_discard(app, ask, help_id, err) : rc;
 }
 
+static int show(void *app, struct tl_ask *ask, struct tl_err *err)
+{
+	const char *help_id = NULL;
+	int rc = read_help_id(ask, &help_id, err);
+
+	return rc == 0 ? tl_help_show(app, ask, help_id, err) : rc;
+}
+
 static int help_status(void *app, struct tl_ask *ask, struct tl_err *err)
 {
 	const char *help_id = NULL;
@@ -94,8 +115,8 @@ static int help_status(void *app, struct tl_ask *ask, struct tl_err *err)
 }
 
 const struct tl_verb tl_agent_verbs[] = {
-	{"help.discard", 1, 1, 256, 0, 0, discard},    {"help.prepare", 1, 1, 4096, 0, 0, prepare},
-	{"help.status", 1, 1, 256, 0, 0, help_status}, {"help.submit", 1, 1, 256, 0, 0, submit},
-	{"status", 1, 1, 256, 0, 0, status},
+	{"help.discard", 1, 1, 256, 0, 0, discard}, {"help.prepare", 1, 1, 32768, 0, 0, prepare},
+	{"help.show", 1, 1, 256, 0, 0, show},	    {"help.status", 1, 1, 256, 0, 0, help_status},
+	{"help.submit", 1, 1, 256, 0, 0, submit},   {"status", 1, 1, 256, 0, 0, status},
 };
 const size_t tl_agent_verb_count = TL_ARRAY_LEN(tl_agent_verbs);
