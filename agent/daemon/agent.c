@@ -228,6 +228,27 @@ static int open_state(struct tl_agent *agent, struct tl_err *err)
 	return 0;
 }
 
+static void on_named(void *arg, const json_t *result, const struct tl_err *err)
+{
+	const struct tl_agent *agent = arg;
+
+	if (err)
+		tl_log_warning("no receipt with the ticket", TL_ERR(err));
+	tl_delivery_named(agent->delivery, json_string_value(json_object_get(result, "consent")));
+}
+
+/* Only the helper can sign what a person decided. */
+static void name_ticket(void *arg, struct tl_delivery *delivery, const char *consent,
+			const char *ticket)
+{
+	struct tl_agent *agent = arg;
+
+	(void)delivery;
+	tl_link_call(agent->link, "consent.ticket",
+		     json_pack("{s:s, s:s}", "consent", consent, "ticket", ticket), NULL, 0,
+		     on_named, agent);
+}
+
 static int open_relay(struct tl_agent *agent, struct tl_err *err)
 {
 	int rc = tl_relay_new(&(struct tl_relay_options){.loop = &agent->loop,
@@ -245,6 +266,8 @@ static int open_relay(struct tl_agent *agent, struct tl_err *err)
 						      .queue = agent->queue,
 						      .chunk_bytes =
 							      (int64_t)agent->config.chunk_bytes,
+						      .name_ticket = name_ticket,
+						      .arg = agent,
 						      .bundles_fd = agent->bundles_fd},
 			&agent->delivery, err);
 	if (rc == 0)

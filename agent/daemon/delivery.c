@@ -12,7 +12,13 @@
 
 #define TICKET_TIMEOUT_MS 60000
 
-enum delivery_state { DELIVERY_IDLE, DELIVERY_TICKET, DELIVERY_UPLOAD, DELIVERY_WAITING };
+enum delivery_state {
+	DELIVERY_IDLE,
+	DELIVERY_TICKET,
+	DELIVERY_RECEIPT, /* the person's receipt gets the ticket's number */
+	DELIVERY_UPLOAD,
+	DELIVERY_WAITING
+};
 enum delivery_event {
 	DELIVERY_EV_QUEUED,
 	DELIVERY_EV_REACHABLE,
@@ -262,6 +268,10 @@ static void delivery_enter(struct tl_delivery *delivery, enum delivery_state sta
 	case DELIVERY_TICKET:
 		ask_ticket(delivery);
 		break;
+	case DELIVERY_RECEIPT:
+		delivery->options.name_ticket(delivery->options.arg, delivery,
+					      delivery->item->consent, delivery->item->ticket);
+		break;
 	case DELIVERY_UPLOAD:
 		upload(delivery);
 		break;
@@ -272,6 +282,14 @@ static void delivery_enter(struct tl_delivery *delivery, enum delivery_state sta
 	}
 }
 
+static bool names_ticket(const struct tl_item *item)
+{
+	tl_json *header = NULL, *claims = NULL;
+
+	return tl_jwt_peek(item->consent, strlen(item->consent), &header, &claims, NULL) == 0 &&
+	       json_object_get(claims, "ticket");
+}
+
 static void begin_first(struct tl_delivery *delivery)
 {
 	delivery->item = tl_queue_first(delivery->options.queue);
@@ -279,8 +297,28 @@ static void begin_first(struct tl_delivery *delivery)
 		delivery_enter(delivery, DELIVERY_IDLE);
 	else if (delivery->item->state == TL_ITEM_TICKET)
 		delivery_enter(delivery, DELIVERY_TICKET);
+	else if (delivery->options.name_ticket && !names_ticket(delivery->item))
+		delivery_enter(delivery, DELIVERY_RECEIPT);
 	else
 		delivery_enter(delivery, DELIVERY_UPLOAD);
+}
+
+void tl_delivery_named(struct tl_delivery *delivery, const char *consent)
+{
+	struct tl_item *item = delivery->item;
+	struct tl_err err = TL_ERR_INIT;
+
+	if (delivery->state != DELIVERY_RECEIPT)
+		return;
+	if (consent && strlen(consent) <= TL_ITEM_CONSENT_MAX) {
+		snprintf(item->consent, sizeof(item->consent), "%s", consent);
+		if (tl_queue_save(delivery->options.queue, item, &err) != 0)
+			note_trouble(delivery, &err); /* after a crash it is asked for again */
+	} else {
+		tl_log_warning("the receipt does not name its ticket",
+			       TL_S("help_id", item->help_id));
+	}
+	delivery_enter(delivery, DELIVERY_UPLOAD);
 }
 
 static void reachable(struct tl_delivery *delivery)

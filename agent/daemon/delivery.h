@@ -12,6 +12,11 @@ struct tl_delivery_options {
 	uv_loop_t *loop;
 	struct tl_relay *relay;
 	struct tl_queue *queue;
+	/* Asks for `consent`, a receipt, with the ticket in it; answered by tl_delivery_named, at once or
+	 * later. NULL: receipts stay as they are. */
+	void (*name_ticket)(void *arg, struct tl_delivery *delivery, const char *consent,
+			    const char *ticket);
+	void *arg;
 	int64_t chunk_bytes; /* of uploads; 0: TL_UPLOAD_CHUNK */
 	int bundles_fd;	     /* the directory of spooled bundles; borrowed */
 };
@@ -22,6 +27,8 @@ TL_MUST_CHECK int tl_delivery_new(const struct tl_delivery_options *options,
 void tl_delivery_wake(struct tl_delivery *delivery);
 /* The relay has become reachable: what waits for it goes on at once. */
 void tl_delivery_reachable(struct tl_delivery *delivery);
+/* The receipt that was asked for; NULL when it could not be had: what there is must do. */
+void tl_delivery_named(struct tl_delivery *delivery, const char *consent);
 void tl_delivery_close(struct tl_delivery *delivery);
 
 /* "<help_id>.tar.zst" */

@@ -95,8 +95,30 @@ int tl_trust_receipt(const struct tl_trust *trust, const struct tl_clock *clock,
 		return tl_err_set(err, TL_ENOMEM, "out of memory");
 	if (receipt->ticket)
 		json_object_set_new(claims, "ticket", json_string(receipt->ticket));
+	if (receipt->help_id)
+		json_object_set_new(claims, "help_id", json_string(receipt->help_id));
 	if (receipt->scopes)
 		json_object_set_new(claims, "scopes", tl_scopes_json(receipt->scopes));
+	return tl_jwt_sign(trust->consent_key, TL_JWT_CONSENT, claims, out, err);
+}
+
+int tl_trust_name_ticket(const struct tl_trust *trust, const char *receipt, const char *ticket,
+			 struct tl_buf *out, struct tl_err *err)
+{
+	tl_json *claims = NULL;
+	const char *named;
+	int rc = tl_jwt_verify(trust->consent_key, TL_JWT_CONSENT, receipt, strlen(receipt),
+			       &claims, err);
+
+	if (rc != 0)
+		return rc;
+	named = json_string_value(json_object_get(claims, "ticket"));
+	if (named && strcmp(named, ticket) != 0)
+		return tl_err_set(err, TL_ECONFLICT, "the receipt is for the ticket %.40s", named);
+	if (!tl_streq(json_string_value(json_object_get(claims, "what")), "bundle") ||
+	    !tl_streq(json_string_value(json_object_get(claims, "decision")), "yes"))
+		return tl_err_set(err, TL_ECONFLICT, "the receipt is not a yes to a bundle");
+	json_object_set_new(claims, "ticket", json_string(ticket));
 	return tl_jwt_sign(trust->consent_key, TL_JWT_CONSENT, claims, out, err);
 }
 

@@ -33,6 +33,7 @@ struct tl_receipt {
 	const char *what;    /* "bundle" or "session" */
 	const char *subject; /* SHA-256 of the bundle, or session id */
 	const char *ticket;  /* NULL: none yet */
+	const char *help_id; /* of a bundle: the request that it belongs to; NULL: none */
 	uid_t uid;
 	const char *decision; /* "yes", "no", "timeout" */
 	const char *by;	      /* "person", or "policy" where nobody was asked */
@@ -42,6 +43,11 @@ struct tl_receipt {
 TL_MUST_CHECK int tl_trust_receipt(const struct tl_trust *trust, const struct tl_clock *clock,
 				   const struct tl_receipt *receipt, struct tl_buf *out,
 				   struct tl_err *err);
+/* Appends the same receipt with the ticket that came of it: the number is known only when what was agreed to
+ * is on its way. TL_ESIG for a receipt that is not this helper's, TL_ECONFLICT for one that names another
+ * ticket or says no. */
+TL_MUST_CHECK int tl_trust_name_ticket(const struct tl_trust *trust, const char *receipt,
+				       const char *ticket, struct tl_buf *out, struct tl_err *err);
 void tl_trust_clear(struct tl_trust *trust);
 TL_DEFINE_AUTO(tl_trust, tl_trust_clear);
 

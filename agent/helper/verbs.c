@@ -72,10 +72,33 @@ static int consent_bundle(void *app, struct tl_ask *ask, struct tl_err *err)
 				      &(struct tl_receipt){.what = "bundle",
 							   .subject = args.sha256,
 							   .ticket = args.ticket,
+							   .help_id = args.help_id,
 							   .uid = (uid_t)args.uid,
 							   .decision = args.decision,
 							   .by = "person"},
 				      &jws, err);
+	if (rc == 0)
+		tl_ask_reply(ask, json_pack("{s:s}", "consent", tl_buf_str(&jws)), NULL, 0);
+	return rc;
+}
+
+struct ticket_args {
+	const char *consent, *ticket;
+};
+
+static int consent_ticket(void *app, struct tl_ask *ask, struct tl_err *err)
+{
+	static const struct tl_json_member members[] = {
+		{"consent", TL_JSON_TEXT, true, offsetof(struct ticket_args, consent), 0, 8192},
+		{"ticket", TL_JSON_NAME, true, offsetof(struct ticket_args, ticket), 0, 32},
+	};
+	const struct tl_helper *helper = app;
+	struct ticket_args args = {.ticket = NULL};
+	tl_auto(tl_buf) struct tl_buf jws = TL_BUF_INIT(TL_IPC_PACKET_MAX / 2);
+	int rc = tl_json_read(ask->args, members, TL_ARRAY_LEN(members), &args, err);
+
+	if (rc == 0)
+		rc = tl_trust_name_ticket(&helper->trust, args.consent, args.ticket, &jws, err);
 	if (rc == 0)
 		tl_ask_reply(ask, json_pack("{s:s}", "consent", tl_buf_str(&jws)), NULL, 0);
 	return rc;
@@ -334,6 +357,7 @@ const struct tl_verb tl_helper_verbs[] = {
 	{"collect.run", TL_DOOR_AGENT, BOTH_STATES, TL_IPC_PACKET_MAX, 1, 2, collect_run},
 	{"consent.answer", TL_DOOR_CONSENT, TL_HELPER_ENROLLED, 1024, 0, 0, consent_answer},
 	{"consent.bundle", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 1024, 0, 0, consent_bundle},
+	{"consent.ticket", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 16384, 0, 0, consent_ticket},
 	{"consent.watch", TL_DOOR_CONSENT, BOTH_STATES, 256, 0, 0, consent_watch},
 	{"hello", TL_DOOR_AGENT, BOTH_STATES, 4096, 0, 0, hello},
 	{"session.end", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 1024, 0, 0, session_end},

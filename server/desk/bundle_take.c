@@ -96,6 +96,10 @@ static int check_consent(struct tl_http_call *call, const struct tl_upload *uplo
 	    (r = same(claims, "what", "bundle", who, err)) ||
 	    (r = same(claims, "subject", meta->sha256, who, err)))
 		return r;
+	/* Signed before there was a ticket, it names none: the bundle's signature binds them then. */
+	if (json_object_get(claims, "ticket") &&
+	    (r = same(claims, "ticket", meta->ticket, who, err)))
+		return r;
 	return same(claims, "decision", "yes", who, err);
 }
 

@@ -17,6 +17,16 @@ static struct tl_queue *queue;
 static struct tl_delivery *delivery;
 static int state_fd;
 
+static char named_ticket[64], named_consent[64];
+
+static void name_ticket(void *arg, struct tl_delivery *asking TL_UNUSED, const char *consent,
+			const char *ticket)
+{
+	snprintf(named_ticket, sizeof(named_ticket), "%s", ticket);
+	snprintf(named_consent, sizeof(named_consent), "%s", consent);
+	assert_null(arg);
+}
+
 static int set_up(void **state)
 {
 	static const struct tl_queue_limits limits = {.max_items = 10, .max_bytes = 1 << 20};
@@ -111,6 +121,49 @@ static void a_request_becomes_a_ticket_under_its_own_key(void **state TL_UNUSED)
 	assert_string_equal(fake.headers, key);
 	assert_non_null(strstr(fake.body, "\"summary\":\"mail is down\""));
 	assert_non_null(strstr(fake.body, "\"name\":\"ann\""));
+}
+
+/* A delivery that has receipts named, with one request whose ticket is there. */
+static struct tl_delivery *with_names(struct tl_item **ret_item)
+{
+	struct tl_delivery *naming = NULL;
+
+	assert_int_equal(tl_delivery_new(&(struct tl_delivery_options){.loop = &loop,
+								       .queue = queue,
+								       .name_ticket = name_ticket,
+								       .bundles_fd = state_fd},
+					 &naming, NULL),
+			 0);
+	*ret_item = submit("mail is down");
+	snprintf((*ret_item)->consent, sizeof((*ret_item)->consent), "a.b.c");
+	tl_delivery_wake(naming);
+	ticket_is("T-7");
+	return naming;
+}
+
+static void the_receipt_gets_the_ticket_before_anything_is_sent(void **state TL_UNUSED)
+{
+	struct tl_item *item = NULL;
+	struct tl_delivery *naming = with_names(&item);
+
+	assert_string_equal(named_ticket, "T-7");
+	assert_string_equal(named_consent, "a.b.c");
+	assert_null(fake.open.method);
+	tl_delivery_named(naming, "d.e.f");
+	assert_string_equal(item->consent, "d.e.f");
+	assert_string_equal(fake.path, "/v1/uploads");
+	tl_delivery_close(naming);
+}
+
+static void without_a_named_receipt_the_first_one_goes(void **state TL_UNUSED)
+{
+	struct tl_item *item = NULL;
+	struct tl_delivery *naming = with_names(&item);
+
+	tl_delivery_named(naming, NULL);
+	assert_string_equal(item->consent, "a.b.c");
+	assert_string_equal(fake.path, "/v1/uploads");
+	tl_delivery_close(naming);
 }
 
 static void the_bundle_follows_to_that_ticket_and_is_removed(void **state TL_UNUSED)
@@ -227,6 +280,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		DELIVERY_TEST(an_empty_queue_asks_for_nothing),
 		DELIVERY_TEST(a_request_becomes_a_ticket_under_its_own_key),
+		DELIVERY_TEST(the_receipt_gets_the_ticket_before_anything_is_sent),
+		DELIVERY_TEST(without_a_named_receipt_the_first_one_goes),
 		DELIVERY_TEST(the_bundle_follows_to_that_ticket_and_is_removed),
 		DELIVERY_TEST(requests_go_one_after_the_other),
 		DELIVERY_TEST(without_an_answer_it_waits_and_repeats_the_same),
