@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <towline/unit.h>
 
 bool health_wanted(const struct health_run *run, const char *name)
 {
@@ -13,28 +14,6 @@ bool health_wanted(const struct health_run *run, const char *name)
 double health_percent(double part, double whole)
 {
 	return whole > 0 ? round(part * 10000 / whole) / 100 : 0;
-}
-
-void health_value_text(const char *unit, double value, char text[static HEALTH_VALUE_TEXT])
-{
-	static const char *const sizes[] = {"B", "kB", "MB", "GB", "TB", "PB"};
-	char span[TL_TIME_TEXT];
-	size_t size = 0;
-
-	if (tl_str_starts(unit, "By")) {
-		for (; fabs(value) >= 1000 && size + 1 < TL_ARRAY_LEN(sizes); size++)
-			value /= 1000;
-		snprintf(text, HEALTH_VALUE_TEXT, size ? "%.1f %s%s" : "%.0f %s%s", value,
-			 sizes[size], unit + 2);
-	} else if (tl_streq(unit, "s") && fabs(value) >= 60) {
-		tl_time_span((int64_t)(fabs(value) * 1000), span);
-		snprintf(text, HEALTH_VALUE_TEXT, "%s%s", value < 0 ? "-" : "", span);
-	} else if (tl_streq(unit, "Cel")) {
-		snprintf(text, HEALTH_VALUE_TEXT, "%.0f °C", value);
-	} else {
-		snprintf(text, HEALTH_VALUE_TEXT, value == floor(value) ? "%.0f%s%s" : "%.2f%s%s",
-			 value, tl_streq(unit, "1") ? "" : " ", tl_streq(unit, "1") ? "" : unit);
-	}
 }
 
 /* Text from the host as a JSON string: printable, cut at a character's beginning. */
@@ -64,10 +43,10 @@ static void describe(const struct tl_health_kind *kind, const struct threshold *
 		     enum tl_health_verdict verdict, double value, char text[static 256])
 {
 	double limit = verdict == TL_HEALTH_CRITICAL ? threshold->critical : threshold->warning;
-	char is[HEALTH_VALUE_TEXT], from[HEALTH_VALUE_TEXT];
+	char is[TL_UNIT_TEXT], from[TL_UNIT_TEXT];
 
-	health_value_text(kind->unit, value, is);
-	health_value_text(kind->unit, limit, from);
+	tl_unit_text(kind->unit, value, is);
+	tl_unit_text(kind->unit, limit, from);
 	snprintf(text, 256, "%s: %s, %s from %s on", kind->label, is,
 		 tl_health_verdict_name(verdict), from);
 }

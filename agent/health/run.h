@@ -74,12 +74,6 @@ void health_tasks_finish(struct health_run *run);
 /* False when the deadline of the whole snapshot, `ms` milliseconds of it, is over: for loops. */
 int64_t health_now_ms(void);
 
-/* ---- for people: value.c -------------------------------------------------------------------------- */
-
-#define HEALTH_VALUE_TEXT 64
-/* "93 %", "4.1 GB", "3 d 4 h", "71 °C", "yes". */
-void health_value_text(const char *unit, double value, char text[static HEALTH_VALUE_TEXT]);
-
 /* ---- the probes, a group each ---------------------------------------------------------------------- */
 
 typedef void health_probe(struct health_run *run);

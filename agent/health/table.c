@@ -1,9 +1,8 @@
-#include <math.h>
 #include <string.h>
 #include <towline/str.h>
+#include <towline/unit.h>
 
 #include "health/print.h"
-#include "health/run.h"
 
 #define SUBJECT_WIDTH_MAX 44
 
@@ -17,10 +16,10 @@ static const char *member(const json_t *fact, const char *name)
 void health_fact_text(const json_t *fact, char *text, size_t room)
 {
 	const json_t *value = json_object_get(fact, "value");
-	char number[HEALTH_VALUE_TEXT];
+	char number[TL_UNIT_TEXT];
 
 	if (json_is_number(value)) {
-		health_value_text(member(fact, "unit"), json_number_value(value), number);
+		tl_unit_text(member(fact, "unit"), json_number_value(value), number);
 		snprintf(text, room, "%s", number);
 	} else if (json_is_boolean(value)) {
 		snprintf(text, room, "%s", json_is_true(value) ? "yes" : "no");
