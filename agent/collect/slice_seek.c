@@ -131,7 +131,8 @@ static int walk(struct slice_seek *seek, int64_t at, int64_t limit, is_reached *
 static int bisect(struct slice_seek *seek, is_reached *reached, int64_t us, int64_t *ret_offset,
 		  struct tl_err *err)
 {
-	int64_t low = 0, high = seek->size, answer = seek->size;
+	int64_t low = 0, high = seek->size;
+	int64_t answer = high;
 
 	while (high - low > BLOCK) {
 		int64_t middle = low + (high - low) / 2;
