@@ -51,7 +51,7 @@ static const struct row {
 	 "slack-token"},
 	{"AI"
 	 "zaSyD"
-	 "k3Vq9ZtB7wXe2LmPc8RdF5gH1jN6sYu",
+	 "k3Vq9ZtB7wXe2LmPc8RdF5gH1jN6sYuA",
 	 "google-key"},
 	{"ya"
 	 "29." A36,
