@@ -38,12 +38,25 @@ static bool is_value_end(unsigned char c)
 	return c <= ' ' || memchr("\"'`,;&<>|)}]\\", c, 13) != NULL;
 }
 
+/* "module.Type2" is a name in a program. */
+static bool is_dotted_name(const char *value, size_t len)
+{
+	bool dotted = false;
+
+	for (size_t i = 0; i < len; i++) {
+		dotted = dotted || value[i] == '.';
+		if (!rescan_is((unsigned char)value[i], BYTE_ALNUM | BYTE_DOT) && value[i] != '_')
+			return false;
+	}
+	return dotted;
+}
+
 /* Values of several kinds of characters that are no code, path or address. */
 static bool is_secret_value(const char *value, size_t len)
 {
 	if (len < 8 || rescan_is_placeholder(value, len) || memchr(value, '(', len) ||
 	    memchr(value, '[', len) || memchr(value, '{', len) || memmem(value, len, "://", 3) ||
-	    memmem(value, len, "[redacted", 9))
+	    memmem(value, len, "[redacted", 9) || is_dotted_name(value, len))
 		return false;
 	return rescan_is_random(value, len);
 }

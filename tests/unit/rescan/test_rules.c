@@ -175,6 +175,7 @@ static const struct row {
 	{"password: /etc/Ssl/Private1", NULL},
 	{"password_file=/etc/Ssl/Private1", NULL},
 	{"secret: true", NULL},
+	{"private_key: ed25519.Ed25519PrivateKey,", NULL},
 	{"PasswordAuthentication yes", NULL},
 	{"password requisite pam_pwquality.so retry=3", NULL},
 	{"password [success=1 default=ignore] pam_unix.so obscure yescrypt", NULL},
