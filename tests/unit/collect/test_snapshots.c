@@ -262,6 +262,49 @@ static void clock_says_whether_it_is_synchronised(void **state)
 	assert_int_equal(number_of(facts, "hardware_clock_ahead_s"), 5);
 }
 
+static void maker_and_marks_tell_of_virtual_machine_and_container(void **state)
+{
+	struct stage *stage = *state;
+	tl_json *plain = NULL, *other = NULL;
+
+	scene_play(stage, collect_identity, NULL);
+	plain = scene_json(stage, "snapshot/identity.json");
+	assert_string_equal(text_of(plain, "virtual_machine"), "none");
+	assert_string_equal(text_of(plain, "container"), "none");
+	stage_file(stage, "/sys/class/dmi/id/sys_vendor", "VMware, Inc.\n");
+	stage_file(stage, "/.dockerenv", "");
+	scene_play(stage, collect_identity, NULL);
+	other = scene_json(stage, "snapshot/identity.json");
+	assert_string_equal(text_of(other, "virtual_machine"), "vmware");
+	assert_string_equal(text_of(other, "container"), "docker");
+}
+
+static void processor_tells_of_a_hypervisor_without_a_name(void **state)
+{
+	struct stage *stage = *state;
+	tl_json *facts = NULL;
+
+	stage_file(stage, "/proc/cpuinfo", "processor\t: 0\nflags\t\t: fpu hypervisor lm\nx\n");
+	scene_play(stage, collect_identity, NULL);
+	facts = scene_json(stage, "snapshot/identity.json");
+	assert_string_equal(text_of(facts, "virtual_machine"), "unknown");
+}
+
+static void single_values_are_kept_by_their_paths(void **state)
+{
+	struct stage *stage = *state;
+	tl_json *item = NULL;
+
+	stage_file(stage, "/sys/block/sda/queue/scheduler", "[mq-deadline] none\n");
+	stage_file(stage, "/sys/block/sda/queue/empty", "");
+	scene_play(stage, collect_values, S("/sys/block/*/queue/*", "/sys/none/*"));
+	item = scene_item(stage, "values/scene", "/sys/block/sda/queue/scheduler");
+	assert_string_equal(text_of(item, "value"), "[mq-deadline] none");
+	assert_null(scene_item(stage, "values/scene", "/sys/block/sda/queue/empty"));
+	scene_play(stage, collect_values, S("/sys/none/*"));
+	assert_string_equal(scene_outcome(stage), "absent");
+}
+
 static void empty_host_gives_empty_snapshots(void **state)
 {
 	static scene_run *const runs[] = {collect_sysctl,     collect_modules,
@@ -295,6 +338,9 @@ int main(void)
 		STAGED(units_are_read_from_their_paragraphs),
 		STAGED(write_is_timed_and_nothing_is_left),
 		STAGED(clock_says_whether_it_is_synchronised),
+		STAGED(maker_and_marks_tell_of_virtual_machine_and_container),
+		STAGED(processor_tells_of_a_hypervisor_without_a_name),
+		STAGED(single_values_are_kept_by_their_paths),
 		STAGED(empty_host_gives_empty_snapshots),
 	};
 

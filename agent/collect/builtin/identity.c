@@ -4,9 +4,10 @@
 #include <string.h>
 #include <sys/utsname.h>
 #include <time.h>
-#include <towline/str.h>
 #include <unistd.h>
 
+#include "collect/builtin/snapshot.h"
+#include "collect/builtin/virtualization.h"
 #include "collect/collector.h"
 #include "collect/kernel.h"
 
@@ -26,15 +27,6 @@ static void read_zone(const struct collect_context *context, char zone[static PA
 	snprintf(zone, PATH_MAX, "%s", name ? name + strlen(ZONEINFO) : "UTC");
 }
 
-/* A text of the host as JSON: what is not UTF-8 is written as it prints. */
-static json_t *host_text(const char *text)
-{
-	tl_auto(tl_buf) struct tl_buf out = TL_BUF_INIT(16 * 1024);
-
-	tl_str_printable(&out, text, strlen(text));
-	return json_string(tl_buf_str(&out));
-}
-
 static const struct {
 	const char *member, *path;
 } identity_files[] = {
@@ -47,24 +39,27 @@ static const struct {
 int collect_identity(struct collect_context *context, struct tl_err *err)
 {
 	struct utsname names = {.sysname = ""};
-	char text[4096], zone[PATH_MAX], now[TL_TIME_TEXT];
+	char text[4096], zone[PATH_MAX], now[TL_TIME_TEXT], container[32];
 	tl_json *facts = json_object();
 
 	uname(&names);
 	read_zone(context, zone);
 	tl_time_rfc3339(tl_clock_wall_ms(context->clock), now);
 	json_object_set_new(facts, "schema", json_integer(1));
-	json_object_set_new(facts, "host", host_text(names.nodename));
-	json_object_set_new(facts, "kernel", host_text(names.release));
-	json_object_set_new(facts, "kernel_build", host_text(names.version));
-	json_object_set_new(facts, "architecture", host_text(names.machine));
-	json_object_set_new(facts, "time_zone", host_text(zone));
+	json_object_set_new(facts, "host", snapshot_text(names.nodename));
+	json_object_set_new(facts, "kernel", snapshot_text(names.release));
+	json_object_set_new(facts, "kernel_build", snapshot_text(names.version));
+	json_object_set_new(facts, "architecture", snapshot_text(names.machine));
+	json_object_set_new(facts, "time_zone", snapshot_text(zone));
 	json_object_set_new(facts, "time", json_string(now));
 	json_object_set_new(facts, "processors", json_integer(sysconf(_SC_NPROCESSORS_ONLN)));
+	virtualization_container(context, container);
+	json_object_set_new(facts, "container", snapshot_text(container));
+	json_object_set_new(facts, "virtual_machine", json_string(virtualization_machine(context)));
 	for (size_t i = 0; i < TL_ARRAY_LEN(identity_files); i++) {
 		kernel_read(context, identity_files[i].path, text, sizeof text);
 		if (text[0])
-			json_object_set_new(facts, identity_files[i].member, host_text(text));
+			json_object_set_new(facts, identity_files[i].member, snapshot_text(text));
 	}
 	return collect_member_json(context, "snapshot/identity.json", facts, err);
 }
