@@ -165,16 +165,16 @@ static int finish(struct run *run, const char *id, const struct engine_facts *ro
 		  json_t **ret_result, struct tl_err *err)
 {
 	tl_auto(bundle_writer_facts) struct bundle_writer_facts facts = {.size = 0};
-	int r = bundle_writer_close(run->writer, rows->rows, &facts, err);
+	int r = bundle_writer_close(run->writer, rows->index, &facts, err);
 	json_t *result;
 
 	if (r < 0)
 		return r;
-	result = json_pack("{s:s, s:s, s:s, s:I, s:O, s:O, s:I, s:O}", "bundle", id, "sha256",
+	result = json_pack("{s:s, s:s, s:s, s:I, s:O, s:O, s:I, s:O, s:O}", "bundle", id, "sha256",
 			   facts.sha256, "index_sha256", facts.index_sha256, "size",
 			   (json_int_t)facts.size, "files", facts.files, "redactions",
 			   facts.redactions, "errors", (json_int_t)facts.errors, "problems",
-			   rows->problems);
+			   rows->problems, "collectors", rows->rows);
 	if (!result)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for the result");
 	*ret_result = result;

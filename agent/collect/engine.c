@@ -36,7 +36,7 @@ struct engine {
 	size_t worker_count;
 	bool split; /* rows that need more rights get processes of their own */
 	struct tl_buf canary;
-	json_t *index, *findings, *problems;
+	json_t *index, *facts, *findings, *problems;
 };
 
 static void engine_clear(struct engine *engine)
@@ -50,6 +50,7 @@ static void engine_clear(struct engine *engine)
 	free(engine->states);
 	tl_buf_clear(&engine->canary);
 	json_decref(engine->index);
+	json_decref(engine->facts);
 	json_decref(engine->findings);
 	json_decref(engine->problems);
 }
@@ -57,11 +58,12 @@ TL_DEFINE_AUTO(engine, engine_clear);
 
 void engine_facts_clear(struct engine_facts *facts)
 {
+	json_decref(facts->index);
 	json_decref(facts->rows);
 	json_decref(facts->findings);
 	json_decref(facts->problems);
 	free(facts->canary);
-	*facts = (struct engine_facts){.rows = NULL};
+	*facts = (struct engine_facts){.index = NULL};
 }
 
 /* Commands mostly wait: two processes help even on one processor. */
@@ -84,6 +86,7 @@ static int set_up(struct engine *engine, struct tl_err *err)
 	engine->rows = calloc(count + 1, sizeof *engine->rows);
 	engine->states = calloc(count + 1, sizeof *engine->states);
 	engine->index = json_array();
+	engine->facts = json_array();
 	engine->findings = json_array();
 	engine->problems = json_array();
 	if (!engine->rows || !engine->states)
@@ -392,6 +395,7 @@ static int append_done(struct engine *engine, struct tl_err *err)
 
 		r = row_append(row, engine->options->writer, room_left(engine), err);
 		json_array_append_new(engine->index, row_index(row));
+		json_array_append_new(engine->facts, row_facts(row));
 		add_findings(engine, row);
 		add_problems(engine, row);
 		row_clear(row);
@@ -430,7 +434,8 @@ int engine_run(const struct engine_options *options, struct engine_facts *ret_fa
 	if (r < 0)
 		return r;
 	*ret_facts = (struct engine_facts){
-		.rows = tl_steal(&engine.index),
+		.index = tl_steal(&engine.index),
+		.rows = tl_steal(&engine.facts),
 		.findings = tl_steal(&engine.findings),
 		.problems = tl_steal(&engine.problems),
 		.canary = tl_buf_take(&engine.canary),

@@ -28,7 +28,8 @@ struct engine_options {
 };
 
 struct engine_facts {
-	json_t *rows;	  /* owned: entries of INDEX.json */
+	json_t *index;	  /* owned: the rows' entries in INDEX.json */
+	json_t *rows;	  /* owned: how each row went */
 	json_t *problems; /* owned: the first of errors.jsonl's lines, one of each kind of each row */
 	json_t *findings; /* owned: what the analyzers found, in the table's order */
 	char *canary;	  /* owned: what the redactor left of the canaries */

@@ -301,6 +301,12 @@ int row_append(struct row *row, struct bundle_writer *writer, uint64_t room, str
 
 json_t *row_index(const struct row *row)
 {
-	return json_pack("{s:s, s:s, s:I}", "collector", row->collector->name, "outcome",
-			 row->outcome, "ms", (json_int_t)row->ms);
+	return json_pack("{s:s, s:s}", "collector", row->collector->name, "outcome", row->outcome);
+}
+
+json_t *row_facts(const struct row *row)
+{
+	return json_pack("{s:s, s:s, s:I, s:I, s:I}", "collector", row->collector->name, "outcome",
+			 row->outcome, "ms", (json_int_t)row->ms, "bytes", (json_int_t)row->bytes,
+			 "errors", (json_int_t)json_array_size(row->notes));
 }

@@ -47,7 +47,10 @@ void row_note(struct row *row, const char *source, const char *kind, const char 
  * hold for certain are left out and named. */
 TL_MUST_CHECK int row_append(struct row *row, struct bundle_writer *writer, uint64_t room,
 			     struct tl_err *err);
-/* The row's entry in INDEX.json; the caller owns it. */
+/* The row's entry in INDEX.json, which has no time in it: the same input gives the same bytes. The caller
+ * owns it. */
 json_t *row_index(const struct row *row);
+/* How it went, for whoever asked; the caller owns it. */
+json_t *row_facts(const struct row *row);
 
 #endif

@@ -38,6 +38,7 @@ int stage_tear_down(void **state)
 		 stage->root);
 	r = system(command);
 	json_decref(stage->members);
+	json_decref(stage->exclude);
 	tl_bundle_facts_clear(&stage->facts);
 	free(stage);
 	return r == 0 ? 0 : -1;
@@ -111,6 +112,17 @@ static int read_bundle(struct stage *stage, int fd)
 	return r;
 }
 
+/* Rules are compiled once for all tests of a build: beside the test's program. */
+static const char *find_cache(void)
+{
+	static char path[4096];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof path - 16);
+
+	path[len > 0 ? len : 0] = '\0';
+	memcpy(strrchr(path, '/'), "/cache", sizeof "/cache");
+	return path;
+}
+
 int stage_collect(struct stage *stage, const struct collector *rows, size_t count)
 {
 	tl_fd int fd = memfd_create("bundle", MFD_CLOEXEC);
@@ -119,10 +131,14 @@ int stage_collect(struct stage *stage, const struct collector *rows, size_t coun
 					  .bundle = BUNDLE_ID,
 					  .summary = "api_key=canary1",
 					  .since = stage->since,
-					  .until = stage->until};
+					  .until = stage->until,
+					  .exclude = stage->exclude,
+					  .level = stage->level,
+					  .max_bytes = stage->max_bytes};
 	char profiles[sizeof stage->root + 16];
 	struct collect_options options = {
 		.profiles_dir = stage->profile ? profiles : NULL,
+		.cache_dir = find_cache(),
 		.clock = &stage->clock.clock,
 		.root = stage->root,
 		.rows = rows,

@@ -13,6 +13,9 @@ struct stage {
 	const char *profile;	    /* one of /profiles/ below the root; NULL: full */
 	json_t *members;	    /* of the last bundle: path → contents as text */
 	struct tl_bundle_facts facts;
+	json_t *exclude; /* owned; NULL: nothing is left out */
+	enum tl_redact_level level;
+	int64_t max_bytes; /* of the bundle; 0: any */
 	struct tl_err err;
 };
 
