@@ -69,6 +69,6 @@ def test_every_command_has_help_worth_reading(program):
 
 def test_generated_pages_are_well_formed():
     pages = sorted(MADE.glob("*.[1-8]"))
-    assert [page.name for page in pages] == ["agent.yaml.5", "policy.yaml.5", "relay.yaml.5", "towline-agent.8",
+    assert [page.name for page in pages] == ["agent.yaml.5", "health.yaml.5", "policy.yaml.5", "relay.yaml.5", "towline-agent.8",
                                              "towline-helper.8", "towline-relay.8"]
     subprocess.run(["mandoc", "-Tlint", "-W", "warning", *pages], check=True)
