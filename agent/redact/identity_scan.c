@@ -3,6 +3,8 @@
 #include "redact/identity_private.h"
 
 #define BLANKS_MAX 64 /* of a column, that a find takes along */
+#define ROW_MIN 60    /* no address is longer: a fingerprint, a key's modulus */
+#define ROW_MAX 256
 
 /* What a byte can be part of. */
 enum { WORD = 1, DOT = 2, COLON = 4, DASH = 8, AT = 16 };
@@ -15,7 +17,7 @@ static const uint8_t kinds[256] = {
 /* Paths whose next component is a user's name, known or not. */
 static const char *const user_paths[] = {"/home/", "/users/", "/crontabs/", "/mail/", "/linger/"};
 
-/* Colons up to here were looked at as parts of addresses: rows of them cost one look. */
+/* Colons up to here are parts of a row that is no address: a row costs one look. */
 struct scan {
 	struct tl_identities *identities;
 	struct identity_text text;
@@ -103,9 +105,9 @@ static bool find_at_colon(struct scan *scan, size_t at, struct identity_span *re
 		return false;
 	if (identity_mac_at_colon(text, at, ret_span) || identity_v6_at_colon(text, at, ret_span))
 		return true;
-	while (end - at < BLANKS_MAX && text_at(text, end) == ':')
-		end++;
-	if (end - at > 2)
+	while (end - at < ROW_MAX && text_at(text, end) == ':')
+		end += 1 + text_hex_run(text, end + 1, 4);
+	if (end - at > ROW_MIN)
 		scan->colons_done = end;
 	return false;
 }
