@@ -80,6 +80,32 @@ static size_t reveal_name(const struct tl_identity_map *map, const struct identi
 	return found ? len : 0;
 }
 
+/* "enx001122334455": the MAC in an interface's name. */
+static size_t reveal_interface(const struct tl_identity_map *map, const struct identity_text *text,
+			       size_t at, struct tl_buf *out)
+{
+	tl_auto(tl_buf) struct tl_buf mac = TL_BUF_INIT(64);
+
+	if ((!text_has(text, at, "enx") && !text_has(text, at, "wlx") &&
+	     !text_has(text, at, "wwx")) ||
+	    text_hex_run(text, at + 3, 13) != 12 || is_word(text_at(text, at + 15)) ||
+	    !reveal_address(map, text->bytes + at + 3, 12, &mac))
+		return 0;
+	tl_buf_append(out, text->bytes + at, 3);
+	tl_buf_puts(out, tl_buf_str(&mac));
+	return 15;
+}
+
+static size_t reveal_at(const struct tl_identity_map *map, const struct identity_text *text,
+			size_t at, struct tl_buf *out)
+{
+	size_t taken = reveal_name(map, text, at, out);
+
+	if (taken == 0)
+		taken = reveal_interface(map, text, at, out);
+	return taken == 0 && is_hex(text_at(text, at)) ? reveal_run(map, text, at, out) : taken;
+}
+
 void tl_identity_map_reveal(const struct tl_identity_map *map, const char *bytes, size_t len,
 			    struct tl_buf *out)
 {
@@ -89,9 +115,7 @@ void tl_identity_map_reveal(const struct tl_identity_map *map, const char *bytes
 		size_t taken = 0;
 
 		if (is_word(text_at(&text, at)) && !is_word(text_at(&text, at - 1)))
-			taken = reveal_name(map, &text, at, out);
-		if (taken == 0 && is_hex(text_at(&text, at)) && !is_word(text_at(&text, at - 1)))
-			taken = reveal_run(map, &text, at, out);
+			taken = reveal_at(map, &text, at, out);
 		if (taken == 0)
 			tl_buf_putc(out, bytes[at++]);
 		at += taken;

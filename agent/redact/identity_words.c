@@ -213,7 +213,7 @@ bool identity_in_context(const struct identity_text *text, size_t at, size_t end
 
 size_t identity_pseudonym_len(const struct identity_text *text, size_t at)
 {
-	if (!memchr("hunds", text_at(text, at), 5))
+	if (!memchr("hunds", lower(text_at(text, at)), 5))
 		return 0;
 	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
 		size_t begin = at + strlen(shapes[i].prefix), end = begin;
