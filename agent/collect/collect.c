@@ -12,9 +12,11 @@
 #include <towline/str.h>
 
 #include "collect/engine.h"
+#include "collect/findings.h"
 #include "collect/manifest.h"
 #include "collect/plan.h"
 #include "collect/preview.h"
+#include "collect/watch.h"
 #include "redact/identity.h"
 #include "redact/identity_key.h"
 
@@ -23,9 +25,12 @@ struct run {
 	const struct collect_options *options;
 	struct plan plan;
 	struct tl_redact_rules *rules;
+	struct tl_analysis_rules *analyzers;
+	struct tl_err analyzers_trouble;  /* what is wrong with the site's */
 	struct tl_identities *identities; /* NULL: none are replaced */
 	struct tl_redactor *texts;	  /* of what the main process writes itself */
 	struct tl_recipients *recipients;
+	struct watch watch;
 	struct bundle_writer *writer;
 	int root_fd;
 };
@@ -38,7 +43,9 @@ static void run_clear(struct run *run)
 	tl_redactor_free(run->texts);
 	tl_identities_free(run->identities);
 	tl_recipients_free(run->recipients);
+	watch_clear(&run->watch);
 	tl_redact_rules_free(run->rules);
+	tl_analysis_rules_free(run->analyzers);
 	plan_clear(&run->plan);
 }
 TL_DEFINE_AUTO(run, run_clear);
@@ -113,6 +120,12 @@ static int read_recipients(struct run *run, struct tl_err *err)
 	return r;
 }
 
+/* Where nothing is taken out, there is nothing to look for. */
+static bool is_watched(const struct run *run)
+{
+	return run->request->level != TL_REDACT_OFF;
+}
+
 static int open_bundle(struct run *run, const char *id, struct tl_err *err)
 {
 	const char *ruleset = tl_redact_rules_name(run->rules);
@@ -128,6 +141,9 @@ static int open_bundle(struct run *run, const char *id, struct tl_err *err)
 	int r = read_recipients(run, err);
 
 	options.recipients = run->recipients;
+	options.watch = is_watched(run) ? &run->watch.bundle : NULL;
+	if (r == 0 && is_watched(run))
+		r = watch_open(&run->watch, err);
 	if (r == 0)
 		r = bundle_writer_open(&options, &run->writer, err);
 	return r < 0 ? r : append_json(run, "MANIFEST.json", json, err);
@@ -137,6 +153,7 @@ static int run_rows(struct run *run, struct engine_facts *ret_facts, struct tl_e
 {
 	struct worker_setup setup = {
 		.members = {.rules = run->rules,
+			    .analyzers = run->analyzers,
 			    .level = run->request->level,
 			    .identities = run->identities,
 			    .exclude = &run->plan.exclude},
@@ -146,6 +163,7 @@ static int run_rows(struct run *run, struct engine_facts *ret_facts, struct tl_e
 		.root_fd = run->root_fd,
 		.started_s = run->plan.started_s,
 		.range = run->plan.range,
+		.canary = is_watched(run) ? tl_buf_str(&run->watch.text) : NULL,
 	};
 	struct progress progress;
 	struct engine_options options = {
@@ -161,20 +179,41 @@ static int run_rows(struct run *run, struct engine_facts *ret_facts, struct tl_e
 	return engine_run(&options, ret_facts, err);
 }
 
+/* analysis/results.json, and what was wrong with the site's analyzers. */
+static int append_findings(struct run *run, const struct engine_facts *rows, json_t **ret_findings,
+			   struct tl_err *err)
+{
+	int r = findings_conclude(run->analyzers, rows->findings, ret_findings, err);
+
+	if (r == 0 && run->analyzers_trouble.code)
+		bundle_writer_add_note(run->writer,
+				       json_pack("{s:s, s:s, s:s, s:s}", "collector", "analyzers",
+						 "source", run->options->analyzers_dir, "kind",
+						 "failed", "text",
+						 tl_err_text(&run->analyzers_trouble)));
+	return r < 0 ? r : append_json(run, "analysis/results.json", *ret_findings, err);
+}
+
 static int finish(struct run *run, const char *id, const struct engine_facts *rows,
 		  json_t **ret_result, struct tl_err *err)
 {
 	tl_auto(bundle_writer_facts) struct bundle_writer_facts facts = {.size = 0};
-	int r = bundle_writer_close(run->writer, rows->index, &facts, err);
+	tl_json *findings = NULL;
+	int r = append_findings(run, rows, &findings, err);
 	json_t *result;
 
+	if (r == 0 && is_watched(run))
+		r = watch_append(run->writer, rows->canary, err);
+	if (r == 0)
+		r = bundle_writer_close(run->writer, rows->index, &facts, err);
 	if (r < 0)
 		return r;
-	result = json_pack("{s:s, s:s, s:s, s:I, s:O, s:O, s:I, s:O, s:O}", "bundle", id, "sha256",
-			   facts.sha256, "index_sha256", facts.index_sha256, "size",
+	result = json_pack("{s:s, s:s, s:s, s:I, s:O, s:O, s:I, s:O, s:O, s:o}", "bundle", id,
+			   "sha256", facts.sha256, "index_sha256", facts.index_sha256, "size",
 			   (json_int_t)facts.size, "files", facts.files, "redactions",
 			   facts.redactions, "errors", (json_int_t)facts.errors, "problems",
-			   rows->problems, "collectors", rows->rows);
+			   rows->problems, "collectors", rows->rows, "findings",
+			   findings_counts(findings));
 	if (!result)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for the result");
 	*ret_result = result;
@@ -191,6 +230,13 @@ static int preview(struct run *run, json_t **ret_result, struct tl_err *err)
 	return r < 0 ? r : tl_redact_json(run->texts, all, NULL, ret_result, err);
 }
 
+static int open_analyzers(struct run *run, struct tl_err *err)
+{
+	struct tl_analysis_sources sources = {run->options->analyzers_dir, run->options->cache_dir};
+
+	return findings_open(&sources, &run->analyzers, &run->analyzers_trouble, err);
+}
+
 static int make_bundle(struct run *run, json_t **ret_result, struct tl_err *err)
 {
 	tl_auto(engine_facts) struct engine_facts rows = {.rows = NULL};
@@ -198,6 +244,8 @@ static int make_bundle(struct run *run, json_t **ret_result, struct tl_err *err)
 	const char *name = run->request->bundle ? run->request->bundle : id.text;
 	int r = open_rules(run, err);
 
+	if (r == 0)
+		r = open_analyzers(run, err);
 	if (r == 0)
 		r = open_root(run, err);
 	if (r == 0)

@@ -17,6 +17,7 @@
 #define CANARY_MAX (64 * 1024)
 #define RESERVE (1024 * 1024) /* of the bundle's limit, for what is written at its end */
 #define IDLE SIZE_MAX
+#define STARTS_MORE 64 /* processes, beyond one for each row */
 
 struct place {
 	size_t row; /* IDLE: none */
@@ -31,6 +32,7 @@ struct engine {
 	struct row *rows;
 	enum row_state *states;
 	size_t appended;
+	size_t started; /* processes, in all */
 	struct worker workers[ENGINE_WORKERS_MAX];
 	struct place places[ENGINE_WORKERS_MAX];
 	size_t worker_count;
@@ -140,6 +142,8 @@ static int start_missing(struct engine *engine, struct tl_err *err)
 
 		if (engine->workers[i].pid > 0 || choose_kind(engine, &privileged) < 0)
 			continue;
+		if (++engine->started > engine->options->row_count + STARTS_MORE)
+			return tl_err_set(err, TL_EIO, "collecting processes end again and again");
 		r = worker_start(engine->options->setup, privileged, &engine->workers[i], err);
 	}
 	return r;
@@ -152,7 +156,7 @@ static void stop_worker(struct engine *engine, size_t place)
 }
 
 /* A process that has no row gets the next one; where none is left for it, it makes room. */
-static int give_rows(struct engine *engine, struct tl_err *err)
+static void give_rows(struct engine *engine)
 {
 	for (size_t i = 0; i < engine->worker_count; i++) {
 		struct worker *worker = &engine->workers[i];
@@ -164,9 +168,10 @@ static int give_rows(struct engine *engine, struct tl_err *err)
 			stop_worker(engine, i);
 			continue;
 		}
-		if (worker_give(worker, (uint32_t)row, err) < 0)
-			return tl_err_prefix(err, "collector %s",
-					     engine->rows[row].collector->name);
+		if (worker_give(worker, (uint32_t)row) < 0) {
+			stop_worker(engine, i); /* another one takes the row */
+			continue;
+		}
 		engine->states[row] = ROW_RUNS;
 		engine->places[i] = (struct place){
 			.row = row,
@@ -174,7 +179,6 @@ static int give_rows(struct engine *engine, struct tl_err *err)
 		};
 		progress_begin(engine->options->progress, engine->rows[row].collector);
 	}
-	return 0;
 }
 
 /* ---- what they say ---------------------------------------------------------------------------- */
@@ -238,6 +242,17 @@ static int take_frame(struct engine *engine, size_t place, const struct frame *f
 	return r;
 }
 
+/* True when its process is to be replaced. */
+static bool end_row(struct engine *engine, size_t place)
+{
+	bool faulty = engine->rows[engine->places[place].row].faulty;
+
+	row_is_over(engine, place);
+	if (faulty)
+		stop_worker(engine, place);
+	return faulty;
+}
+
 static int take_frames(struct engine *engine, size_t place, struct tl_err *err)
 {
 	struct worker *worker = &engine->workers[place];
@@ -250,8 +265,8 @@ static int take_frames(struct engine *engine, size_t place, struct tl_err *err)
 		if (taken < 0)
 			return taken;
 		frame_consume(&worker->in, &frame);
-		if (taken == 1)
-			row_is_over(engine, place);
+		if (taken == 1 && end_row(engine, place))
+			return 0;
 	}
 	return r;
 }
@@ -278,7 +293,7 @@ static int hear(struct engine *engine, size_t place, struct tl_err *err)
 
 	if (taken < 0)
 		return judge(engine, place, taken, &fault, err);
-	if (r == 1)
+	if (r == 1 || engine->workers[place].pid <= 0)
 		return 0;
 	if (engine->places[place].row != IDLE) {
 		break_row(engine, place, "failed", "the process that collected it crashed");
@@ -423,7 +438,7 @@ int engine_run(const struct engine_options *options, struct engine_facts *ret_fa
 		if (r == 0)
 			r = start_missing(&engine, err);
 		if (r == 0)
-			r = give_rows(&engine, err);
+			give_rows(&engine);
 		if (r == 0)
 			r = wait_for_facts(&engine, err);
 		if (r == 0)

@@ -188,6 +188,7 @@ static int finish(struct row *row, const json_t *json, struct tl_err *err)
 	if (!outcome)
 		return tl_err_set(err, TL_EPROTO, "a collector ended without an outcome");
 	row->ms = json_integer_value(json_object_get(json, "ms"));
+	row->faulty = text != NULL;
 	if (text)
 		row_note(row, row->open ? last(row)->path : row->collector->name, "failed", text);
 	drop_open(row);

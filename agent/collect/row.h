@@ -27,6 +27,7 @@ struct row {
 	json_t *hidden;	  /* owned: rule → count outside of members */
 	json_t *findings; /* owned: what the analyzers said, in the order it came; NULL: nothing */
 	char outcome[16];
+	bool faulty; /* a fault ended it, and its process with it */
 	int64_t ms;
 };
 

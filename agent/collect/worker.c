@@ -187,12 +187,12 @@ int worker_start(const struct worker_setup *setup, bool privileged, struct worke
 	return 0;
 }
 
-int worker_give(const struct worker *worker, uint32_t row, struct tl_err *err)
+int worker_give(const struct worker *worker, uint32_t row)
 {
 	/* a few bytes into an empty stream: this never blocks */
-	if (send(worker->fd, &row, sizeof row, MSG_NOSIGNAL) == (ssize_t)sizeof row)
-		return 0;
-	return tl_err_sys(err, TL_EUNREACH, errno, "the collecting process has gone");
+	return send(worker->fd, &row, sizeof row, MSG_NOSIGNAL) == (ssize_t)sizeof row
+		       ? 0
+		       : TL_EUNREACH;
 }
 
 int worker_read(struct worker *worker, struct tl_err *err)

@@ -36,8 +36,8 @@ struct worker {
 /* TL_EIO when no process can be made. */
 TL_MUST_CHECK int worker_start(const struct worker_setup *setup, bool privileged,
 			       struct worker *ret_worker, struct tl_err *err);
-/* Gives it the row's number. */
-TL_MUST_CHECK int worker_give(const struct worker *worker, uint32_t row, struct tl_err *err);
+/* Gives it the row's number. TL_EUNREACH when it has ended. */
+TL_MUST_CHECK int worker_give(const struct worker *worker, uint32_t row);
 /* Reads what it said into worker->in: 1, or 0 when the stream has ended. Does not block after poll(2). */
 TL_MUST_CHECK int worker_read(struct worker *worker, struct tl_err *err);
 /* Kills it and all that it started, and forgets it. Does not wait for a process that cannot die yet. */
