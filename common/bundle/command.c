@@ -49,7 +49,8 @@ static int hash_sealed(const char *path, char *hex, const char **ret_sha256, str
 	return 0;
 }
 
-static int verify(const struct tl_cli *cli, int fd, struct tl_err *err)
+static int verify(const struct tl_cli *cli, int fd, tl_bundle_second_look *second_look,
+		  struct tl_err *err)
 {
 	struct tl_bundle_signature signature = {
 		.path = tl_cli_get(cli, "signature"),
@@ -75,10 +76,11 @@ static int verify(const struct tl_cli *cli, int fd, struct tl_err *err)
 		puts(signature.public_key ? "The signature is the host's and fits."
 					  : "The signature fits; who made it was not checked: give "
 					    "--host-key.");
-	return 0;
+	return second_look ? second_look(fd, err) : 0;
 }
 
-int tl_bundle_command_inspect(const struct tl_cli *cli, int *ret_status, struct tl_err *err)
+int tl_bundle_command_inspect(const struct tl_cli *cli, tl_bundle_second_look *second_look,
+			      int *ret_status, struct tl_err *err)
 {
 	struct tl_unseal_key key = key_of(cli);
 	tl_fd int fd = -1;
@@ -94,7 +96,7 @@ int tl_bundle_command_inspect(const struct tl_cli *cli, int *ret_status, struct 
 	if (tl_cli_has(cli, "show"))
 		return tl_bundle_show(fd, tl_cli_get(cli, "show"), stdout, err);
 	if (tl_cli_has(cli, "verify"))
-		return verify(cli, fd, err);
+		return verify(cli, fd, second_look, err);
 	return tl_bundle_inspect(fd, stdout, tl_cli_has(cli, "json"), err);
 }
 

@@ -1,20 +1,41 @@
 /* Two snapshots, value by value. Part of towline/bundle_diff.h. */
 #include "snapshot.h"
 
+#include <fnmatch.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <towline/str.h>
 
+#define FACTS "health" /* the matter whose items are measured and judged */
 #define CHANGES_MAX 100000
 #define PERCENT_POINTS 5.0 /* a share moves by itself that much */
 #define PART 0.1	   /* another number by a tenth */
 
-/* What is another with every look: told only when everything is asked for. */
-static const char *const restless[] = {"activity",   "blocked",	      "cgroups",   "fsync",
-				       "kernel-log", "process-files", "processes", "time"};
-static const char *const restless_members[] = {"text",	   "taken", "time", "uptime",
-					       "uptime_s", "pid",   "age_s"};
+/* What is another with every look: told only when everything is asked for. Globs. */
+static const char *const restless_matters[] = {"activity",	     "blocked",	  "cgroups",
+					       "deleted-files",	     "fsync",	  "kernel-log",
+					       "process-files",	     "processes", "time",
+					       "values/block-queues"};
+static const char *const restless_keys[] = {"*/memory.usage_in_bytes",
+					    "*_pressure_*",
+					    "*/spurious",
+					    "*/statistics/[rt]x_[bp]*",
+					    "*_write_kbytes",
+					    "fs.dentry-state",
+					    "fs.file-nr",
+					    "fs.inode-*",
+					    "kernel.ns_last_pid",
+					    "kernel.pty.nr",
+					    "kernel.random.*",
+					    "net.netfilter.nf_conntrack_count",
+					    "taken",
+					    "time",
+					    "uptime*"};
+static const char *const restless_members[] = {"*_available", "active_since",  "age_s", "days_left",
+					       "main_pid",    "memory_bytes",  "ms",	"pid",
+					       "[rt]x_bytes", "[rt]x_packets", "tasks", "text",
+					       "used",	      "users"};
 
 static const char *const verdicts[] = {"ok", "warning", "critical"}; /* "unknown" is none of them */
 
@@ -26,12 +47,17 @@ struct comparison {
 	bool before_partial, after_partial;
 };
 
-static bool is_among(const char *text, const char *const *list, size_t count)
+static bool is_among(const char *text, const char *const *globs, size_t count)
 {
-	for (size_t i = 0; i < count; i++)
-		if (tl_streq(text, list[i]))
+	for (size_t i = 0; text && i < count; i++)
+		if (fnmatch(globs[i], text, 0) == 0)
 			return true;
 	return false;
+}
+
+static bool is_restless(const struct comparison *c, const char *key)
+{
+	return !c->all && is_among(key, restless_keys, TL_ARRAY_LEN(restless_keys));
 }
 
 static void add(struct comparison *c, const char *key, const char *kind, json_t *more)
@@ -102,7 +128,8 @@ static void compare_fact(struct comparison *c, const char *key, const json_t *a,
 	}
 	if (before >= 0 && after >= 0 && before != after)
 		direction = after > before ? "worse" : "better";
-	if (!direction && (json_equal(from, to) || is_small(c, from, to, unit)))
+	if (!direction &&
+	    (json_equal(from, to) || is_small(c, from, to, unit) || is_restless(c, key)))
 		return;
 	add(c, key, "changed",
 	    json_pack("{s:O*, s:O*, s:s*, s:s*, s:s*, s:s*}", "before", from, "after", to, "unit",
@@ -124,8 +151,7 @@ static void compare_member(struct comparison *c, const char *key, const char *me
 			   json_t *before, json_t *after)
 {
 	if (json_equal(before, after) ||
-	    (!c->all &&
-	     is_among(member ? member : key, restless_members, TL_ARRAY_LEN(restless_members))))
+	    (!c->all && is_among(member, restless_members, TL_ARRAY_LEN(restless_members))))
 		return;
 	add(c, key, "changed",
 	    json_pack("{s:s*, s:O*, s:O*, s:s*}", "member", member, "before", before, "after",
@@ -150,8 +176,10 @@ static void compare_object(struct comparison *c, const char *key, json_t *a, jso
 
 static void compare_value(struct comparison *c, const char *key, json_t *a, json_t *b)
 {
-	if (json_object_get(a, "value") && json_object_get(b, "value"))
+	if (tl_streq(c->matter, FACTS) && json_is_object(a) && json_is_object(b))
 		compare_fact(c, key, a, b);
+	else if (is_restless(c, key))
+		return;
 	else if (json_is_object(a) && json_is_object(b))
 		compare_object(c, key, a, b);
 	else
@@ -163,11 +191,15 @@ static void compare_value(struct comparison *c, const char *key, json_t *a, json
 static void lack(struct comparison *c, const char *key, json_t *value, bool is_after)
 {
 	bool partial = is_after ? c->after_partial : c->before_partial;
-	bool is_fact = json_object_get(value, "value") && json_object_get(value, "name");
+	bool is_fact = tl_streq(c->matter, FACTS) && json_is_object(value);
 	const char *side = is_after ? "before" : "after";
 	const char *version = text_of(value, "version");
 	json_t *more = json_object();
 
+	if (is_restless(c, key)) {
+		json_decref(more);
+		return;
+	}
 	if (is_fact && !json_object_get(value, "subject"))
 		partial = true;
 	if (version)
@@ -218,7 +250,7 @@ static void compare_matters(struct comparison *c, const char *matter)
 	const char *owner_before = json_string_value(json_object_get(c->before->owners, matter));
 	const char *owner_after = json_string_value(json_object_get(c->after->owners, matter));
 
-	if (!c->all && is_among(matter, restless, TL_ARRAY_LEN(restless)))
+	if (!c->all && is_among(matter, restless_matters, TL_ARRAY_LEN(restless_matters)))
 		return;
 	c->matter = matter;
 	c->before_partial = snapshot_is_partial(c->before, matter, owner_after);

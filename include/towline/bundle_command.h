@@ -51,9 +51,14 @@ static const struct tl_cli_option tl_bundle_diff_options[] = {
 			tl_bundle_diff_options, run \
 	}
 
+/* Looks for secrets in the bundle read from `fd`, by other rules than it was made with; says what it found. */
+typedef int tl_bundle_second_look(int fd, struct tl_err *err);
+
 /* What the commands do (part of towline_bundle). *ret_status is the exit status that they end with when they
- * succeed: 0 or 1. */
-TL_MUST_CHECK int tl_bundle_command_inspect(const struct tl_cli *cli, int *ret_status,
+ * succeed: 0 or 1. `second_look`
+ * belongs to --verify; may be NULL. */
+TL_MUST_CHECK int tl_bundle_command_inspect(const struct tl_cli *cli,
+					    tl_bundle_second_look *second_look, int *ret_status,
 					    struct tl_err *err);
 TL_MUST_CHECK int tl_bundle_command_diff(const struct tl_cli *cli, int *ret_status,
 					 struct tl_err *err);

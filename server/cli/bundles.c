@@ -144,7 +144,7 @@ int tl_command_bundle_status(int failed)
 
 int tl_command_bundle_inspect(const struct tl_cli *cli, struct tl_err *err)
 {
-	return tl_bundle_command_inspect(cli, &exit_status, err);
+	return tl_bundle_command_inspect(cli, NULL, &exit_status, err);
 }
 
 int tl_command_bundle_diff(const struct tl_cli *cli, struct tl_err *err)

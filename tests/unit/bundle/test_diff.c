@@ -147,6 +147,15 @@ static void items_are_compared_by_name_whatever_their_order(void **state TL_UNUS
 			       "\"before\":\"active\",\"after\":\"failed\"}");
 }
 
+static void setting_that_is_gone_is_removed(void **state TL_UNUSED)
+{
+	tl_json *changes = compare("snapshot/sysctl.json",
+				   "{\"items\":[{\"name\":\"vm.swappiness\",\"value\":\"60\"}]}",
+				   "{\"items\":[]}");
+
+	assert_change(changes, "{\"key\":\"vm.swappiness\",\"kind\":\"removed\"}");
+}
+
 static void what_moves_by_itself_is_told_only_when_asked_for(void **state TL_UNUSED)
 {
 	const char *a = "1\tinit\n", *b = "2\tinit\n";
@@ -274,6 +283,7 @@ int main(void)
 		cmocka_unit_test(small_move_of_a_number_is_no_change),
 		cmocka_unit_test(fact_that_cannot_be_had_is_not_better),
 		cmocka_unit_test(items_are_compared_by_name_whatever_their_order),
+		cmocka_unit_test(setting_that_is_gone_is_removed),
 		cmocka_unit_test(what_moves_by_itself_is_told_only_when_asked_for),
 		cmocka_unit_test(what_was_looked_for_and_is_not_there_is_removed),
 		cmocka_unit_test(what_was_not_collected_is_unknown),
