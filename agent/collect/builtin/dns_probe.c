@@ -32,11 +32,13 @@ static int exchange(int fd, const struct tl_clock *clock, int timeout_ms)
 {
 	uint8_t question[HEADER + 5], answer[ANSWER_MAX];
 	int64_t deadline_ms = tl_clock_mono_ms(clock) + timeout_ms;
+	size_t len;
 	uint16_t id;
 	int rcode = -1;
 
 	tl_random(&id, sizeof id);
-	if (send(fd, question, write_question(question, id), MSG_NOSIGNAL) < 0)
+	len = write_question(question, id);
+	if (send(fd, question, len, MSG_NOSIGNAL) < 0)
 		return -1;
 	while (rcode < 0) {
 		struct pollfd polled = {.fd = fd, .events = POLLIN};

@@ -1,11 +1,14 @@
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include <towline/attr.h>
+#include <towline/fs.h>
 #include <towline/str.h>
 
 #include "collect/builtin/builtin.h"
@@ -165,6 +168,30 @@ static void clients_run_only_beside_their_daemon(void **state TL_UNUSED)
 					assert_int_equal(row->sources[0][0], '@');
 }
 
+/* docs/collectors.md has a line for each. */
+static void the_documentation_names_every_row(void **state TL_UNUSED)
+{
+	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(1 << 20);
+	const struct collector *row;
+	char line[256];
+	bool missing = false;
+
+	assert_int_equal(tl_fs_read_file(AT_FDCWD, COLLECTORS_DOC, &text, NULL), 0);
+	for (size_t i = 0; (row = row_at(i)); i++) {
+		const char *preset = row->flags & COLLECT_QUICK	    ? "quick"
+				     : row->flags & COLLECT_DEFAULT ? "standard"
+								    : "full";
+
+		snprintf(line, sizeof line, "| `%s` | %s | %s%s |", row->name, row->summary, preset,
+			 row->flags & COLLECT_PRIVILEGED ? ", root" : "");
+		if (strstr(text.data, line))
+			continue;
+		missing = true;
+		print_error("collectors.md lacks: %s\n", line);
+	}
+	assert_false(missing);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -177,6 +204,7 @@ int main(void)
 		cmocka_unit_test(files_are_named_by_their_paths),
 		cmocka_unit_test(commands_are_plain_programs_and_no_shell),
 		cmocka_unit_test(clients_run_only_beside_their_daemon),
+		cmocka_unit_test(the_documentation_names_every_row),
 	};
 
 	return cmocka_run_group_tests_name("collect/table", tests, NULL, NULL);
