@@ -37,6 +37,8 @@ TL_MUST_CHECK int tl_analysis_rules_parse(const char *name, const char *text, si
 					  struct tl_analysis_rules **ret_rules, struct tl_err *err);
 size_t tl_analysis_rules_count(const struct tl_analysis_rules *rules);
 const char *tl_analysis_rules_id(const struct tl_analysis_rules *rules, size_t index);
+const char *tl_analysis_rules_severity(const struct tl_analysis_rules *rules, size_t index);
+const char *tl_analysis_rules_summary(const struct tl_analysis_rules *rules, size_t index);
 void tl_analysis_rules_free(struct tl_analysis_rules *rules);
 TL_DEFINE_AUTO_PTR(tl_analysis_rules, tl_analysis_rules_free);
 

@@ -368,6 +368,16 @@ const char *tl_analysis_rules_id(const struct tl_analysis_rules *rules, size_t i
 	return rules->rules[index].id;
 }
 
+const char *tl_analysis_rules_severity(const struct tl_analysis_rules *rules, size_t index)
+{
+	return analysis_severities[rules->rules[index].severity];
+}
+
+const char *tl_analysis_rules_summary(const struct tl_analysis_rules *rules, size_t index)
+{
+	return rules->rules[index].summary;
+}
+
 void tl_analysis_rules_free(struct tl_analysis_rules *rules)
 {
 	if (!rules)

@@ -43,7 +43,7 @@ struct collect_options {
 	int bundle_fd;
 	int progress_fd; /* JSON lines; -1: none. A reader that went away is no fault. */
 	/* Directories of the site's own files; NULL: none. */
-	const char *profiles_dir, *collectors_dir, *rules_dir;
+	const char *profiles_dir, *collectors_dir, *rules_dir, *analyzers_dir;
 	const char *names_file; /* the site's names (redact/identity.h); NULL: none */
 	const char *cache_dir;	/* for what is compiled; NULL: none */
 };

@@ -10,6 +10,8 @@
 #include <towline/log.h>
 #include <towline/str.h>
 
+#include "collect/analyzers_command.h"
+#include "collect/analyzers_run.h"
 #include "collect/collect.h"
 #include "collect/interrupt.h"
 #include "collect/limits.h"
@@ -95,6 +97,7 @@ static void tell_failure(const struct tl_err *err)
 }
 
 static const struct tl_cli_command commands[] = {
+	TL_ANALYZERS_COMMANDS(analyzers_lint, analyzers_list),
 	TL_PROFILE_COMMANDS(profile_lint, profile_list, profile_show),
 };
 static const struct tl_cli_option program_options[] = {
@@ -103,7 +106,7 @@ static const struct tl_cli_option program_options[] = {
 };
 static const struct tl_cli_program commands_program = {
 	.name = "towline-agent",
-	.summary = "profiles, apart from the resident agent",
+	.summary = "profiles and analyzers, apart from the resident agent",
 	.options = program_options,
 	.commands = commands,
 	.command_count = TL_ARRAY_LEN(commands),

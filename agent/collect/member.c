@@ -26,6 +26,7 @@ struct member_stream {
 	struct member_options options;
 	struct tl_redactor *redactor; /* of the member in hand */
 	struct tl_redactor *texts;    /* of names, notes and JSON */
+	struct tl_analysis *analysis; /* NULL: nothing is looked for */
 	struct tl_buf out;	      /* redacted, not sent yet */
 	const struct collector *row;
 	uint64_t row_given, row_max;
@@ -63,6 +64,8 @@ int member_stream_new(const struct member_options *options, struct member_stream
 	r = tl_redactor_new(options->rules, &tl_redact_limits_default, &stream->redactor, err);
 	if (r == 0)
 		r = tl_redactor_new(options->rules, &tl_redact_limits_default, &stream->texts, err);
+	if (r == 0 && options->analyzers)
+		r = tl_analysis_new(options->analyzers, &stream->analysis, err);
 	if (r < 0)
 		return r;
 	tl_redactor_set_level(stream->redactor, options->level);
@@ -79,6 +82,7 @@ void member_stream_free(struct member_stream *stream)
 		return;
 	tl_redactor_free(stream->redactor);
 	tl_redactor_free(stream->texts);
+	tl_analysis_free(stream->analysis);
 	tl_buf_clear(&stream->out);
 	json_decref(stream->hidden);
 	free(stream);
@@ -191,6 +195,8 @@ static int begin(struct member_stream *stream, const struct bundle_member *membe
 	stream->facts =
 		(struct frame_member){.mode = member->mode & 0777, .mtime_s = member->mtime_s};
 	stream->state = MEMBER_BEGUN;
+	if (stream->analysis)
+		tl_analysis_begin(stream->analysis, stream->path);
 	return 0;
 }
 
@@ -269,6 +275,26 @@ static size_t within_limits(struct collect_context *context, size_t len)
 	return (size_t)(room < row_room ? room : row_room);
 }
 
+/* Findings are worth less than the member: analyzers that fail go blind. */
+static void show_analyzers(struct collect_context *context, const void *bytes, size_t len)
+{
+	struct member_stream *stream = context->stream;
+
+	if (!stream->analysis || tl_analysis_feed(stream->analysis, bytes, len, NULL) == 0)
+		return;
+	collect_note(context, stream->path, "failed", "the analyzers could not look at all of it");
+	tl_analysis_free(tl_steal(&stream->analysis));
+}
+
+static int send_findings(struct member_stream *stream, struct tl_err *err)
+{
+	tl_json *notice = NULL;
+
+	if (!stream->analysis || tl_analysis_end(stream->analysis, &notice, NULL) < 0 || !notice)
+		return 0;
+	return send_json(stream, FRAME_FINDINGS, notice, err);
+}
+
 int collect_member_write(struct collect_context *context, const void *bytes, size_t len,
 			 struct tl_err *err)
 {
@@ -284,7 +310,7 @@ int collect_member_write(struct collect_context *context, const void *bytes, siz
 	if (r == 0 && stream->state == MEMBER_GIVEN) {
 		size_t part = within_limits(context, len);
 
-		/* the analyzers look here, at raw bytes */
+		show_analyzers(context, bytes, part);
 		r = tl_redactor_feed(stream->redactor, bytes, part, err);
 	}
 	stream->given += len;
@@ -329,7 +355,21 @@ int collect_member_end(struct collect_context *context, const char *status, stru
 	if (r < 0)
 		return r;
 	tl_redactor_report(stream->redactor, counts);
-	return end(stream, status, counts, err);
+	r = end(stream, status, counts, err);
+	return r < 0 ? r : send_findings(stream, err);
+}
+
+/* The facts that the analyzers compare. */
+static int send_snapshot(struct member_stream *stream, const char *path, const json_t *json,
+			 struct tl_err *err)
+{
+	tl_json *notice = NULL;
+
+	if (!stream->analysis || !tl_streq(path, "snapshot/health.json"))
+		return 0;
+	notice = json_pack("{s:O}", "snapshot", (json_t *)(uintptr_t)json); /* jansson counts */
+	return notice ? send_json(stream, FRAME_FINDINGS, notice, err)
+		      : tl_err_set(err, TL_ENOMEM, "out of memory for the findings");
 }
 
 int collect_member_json(struct collect_context *context, const char *path, const json_t *json,
@@ -355,7 +395,9 @@ int collect_member_json(struct collect_context *context, const char *path, const
 	if (r == 0)
 		r = to_frames(stream, text.data, text.len, err);
 	stream->row_given += text.len;
-	return r < 0 ? r : end(stream, "ok", counts, err);
+	if (r == 0)
+		r = end(stream, "ok", counts, err);
+	return r < 0 ? r : send_snapshot(stream, path, json, err);
 }
 
 int collect_member_redact(struct collect_context *context, const char *text, size_t len,

@@ -9,6 +9,7 @@
 #include <towline/attr.h>
 #include <towline/err.h>
 
+#include "analyze/analyze.h"
 #include "collect/collector.h"
 #include "collect/exclude.h"
 #include "redact/redact.h"
@@ -24,7 +25,8 @@ struct member_stream;
 struct member_options {
 	int fd; /* where frames go; stays the caller's */
 	const struct tl_redact_rules *rules;
-	const struct exclude *exclude; /* may be NULL */
+	struct tl_analysis_rules *analyzers; /* NULL: nothing is looked for */
+	const struct exclude *exclude;	     /* may be NULL */
 	enum tl_redact_level level;
 	struct tl_identities *identities; /* NULL: none are replaced */
 	uint64_t bytes_per_s;		  /* 0: MEMBER_RATE */

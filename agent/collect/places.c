@@ -30,11 +30,13 @@ void places_find(struct places *places, struct collect_options *options)
 	snprintf(places->profiles_dir, PATH_MAX, "%.4000s/profiles.d", etc);
 	snprintf(places->collectors_dir, PATH_MAX, "%.4000s/collectors.d", etc);
 	snprintf(places->rules_dir, PATH_MAX, "%.4000s/redact.d", etc);
+	snprintf(places->analyzers_dir, PATH_MAX, "%.4000s/analyzers.d", etc);
 	snprintf(places->names_file, PATH_MAX, "%.4000s/identities.yaml", etc);
 	find_cache(places);
 	options->profiles_dir = places->profiles_dir;
 	options->collectors_dir = places->collectors_dir;
 	options->rules_dir = places->rules_dir;
+	options->analyzers_dir = places->analyzers_dir;
 	options->names_file = places->names_file;
 	options->cache_dir = places->cache_dir[0] ? places->cache_dir : NULL;
 }

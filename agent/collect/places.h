@@ -8,7 +8,7 @@
 
 struct places {
 	char profiles_dir[PATH_MAX], collectors_dir[PATH_MAX], rules_dir[PATH_MAX];
-	char names_file[PATH_MAX], cache_dir[PATH_MAX];
+	char analyzers_dir[PATH_MAX], names_file[PATH_MAX], cache_dir[PATH_MAX];
 };
 
 /* /etc/towline, or TOWLINE_ETC of the environment; the cache is /var/cache/towline where rights are

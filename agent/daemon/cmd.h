@@ -9,6 +9,7 @@
 
 /* Each is a row of the table in daemon/main.c. */
 int tl_cmd_check_config(const struct tl_cli *cli, struct tl_err *err);
+int tl_cmd_collector(const struct tl_cli *cli, struct tl_err *err); /* profile …, analyzers … */
 int tl_cmd_collect(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_consent(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_enroll(const struct tl_cli *cli, struct tl_err *err);
@@ -16,7 +17,6 @@ int tl_cmd_get_help(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_diff(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_inspect(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_health(const struct tl_cli *cli, struct tl_err *err);
-int tl_cmd_profile(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_redact(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_reveal(const struct tl_cli *cli, struct tl_err *err);
 int tl_cmd_run(const struct tl_cli *cli, struct tl_err *err);

@@ -43,7 +43,7 @@ int tl_cmd_health(const struct tl_cli *cli, struct tl_err *err)
 	return exec_program("towline-health", cli, err);
 }
 
-int tl_cmd_profile(const struct tl_cli *cli, struct tl_err *err)
+int tl_cmd_collector(const struct tl_cli *cli, struct tl_err *err)
 {
 	return exec_program("towline-collect", cli, err);
 }

@@ -1,4 +1,5 @@
 /* towline-agent: the endpoint's line to its relay, and what a person at the endpoint can do with it. */
+#include "collect/analyzers_command.h"
 #include "collect/profile_command.h"
 #include "daemon/cmd.h"
 #include "health/command.h"
@@ -57,6 +58,7 @@ static const struct tl_cli_option check_options[] = {
 };
 
 static const struct tl_cli_command commands[] = {
+	TL_ANALYZERS_COMMANDS(tl_cmd_collector, tl_cmd_collector),
 	{"check-config", NULL, 0, 0, "check the configuration", NULL, check_options,
 	 tl_cmd_check_config},
 	{"collect", NULL, 0, 0, "make a bundle and keep it here",
@@ -80,7 +82,7 @@ static const struct tl_cli_command commands[] = {
 	 help_options, tl_cmd_get_help},
 	TL_BUNDLE_INSPECT_COMMAND("inspect", tl_cmd_inspect),
 	TL_HEALTH_COMMAND(tl_cmd_health),
-	TL_PROFILE_COMMANDS(tl_cmd_profile, tl_cmd_profile, tl_cmd_profile),
+	TL_PROFILE_COMMANDS(tl_cmd_collector, tl_cmd_collector, tl_cmd_collector),
 	TL_REDACT_COMMAND(tl_cmd_redact),
 	TL_REVEAL_COMMAND(tl_cmd_reveal),
 	{"run", NULL, 0, 0, "run the agent",
