@@ -23,10 +23,10 @@ static const struct tl_conf_key keys[] = {
 	 "runs "
 	 "as "
 	 "root."},
-	{"collect.profiles", TL_CONF_LIST, KEY(collect_profiles),
-	 "quick,standard,full,boot,container,disk,login,memory,network,package,security,service", 0,
-	 32, NULL,
-	 "The collector profiles that may run. An empty list: none, no bundle is ever made."},
+	{"collect.profiles", TL_CONF_LIST, KEY(collect_profiles), "*", 0, 32, NULL,
+	 "The collector profiles that may run, each with * and ?. An empty list: none, no bundle "
+	 "is "
+	 "ever made."},
 	{"collect.recipients_required", TL_CONF_BOOL, KEY(collect_recipients_required), "false", 0,
 	 0, NULL, "true: a bundle that is not encrypted to anybody is not made."},
 	{"collect.timeout", TL_CONF_DURATION, KEY(collect_timeout_ms), "5m", 1000, 3600000, NULL,

@@ -1,6 +1,15 @@
+#include <fnmatch.h>
 #include <stdio.h>
 
 #include "helper/policy.h"
+
+static bool allows(const struct tl_strv *globs, const char *name)
+{
+	for (size_t i = 0; i < globs->count; i++)
+		if (fnmatch(globs->items[i], name, 0) == 0)
+			return true;
+	return false;
+}
 
 int tl_policy_check_collect(const struct tl_policy *policy, const char *profile, const char *level,
 			    size_t recipients, struct tl_err *err)
@@ -8,7 +17,7 @@ int tl_policy_check_collect(const struct tl_policy *policy, const char *profile,
 	char name[65];
 
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(profile, ":"), profile);
-	if (!tl_strv_has(&policy->collect_profiles, name))
+	if (!allows(&policy->collect_profiles, name))
 		return tl_err_set(err, TL_EDENIED,
 				  "this machine's policy does not allow the profile \"%s\" "
 				  "(collect.profiles)",
