@@ -160,6 +160,10 @@ static size_t match(const struct identity_name *name, const struct identity_text
 	size_t len = common_len(name, text, at), end = at + len;
 	unsigned char next = text_at(text, end);
 
+	/* "ACME_HOME" is a variable, not the account acme. */
+	if (name->kind == NAME_USER && (next == '_' || text_at(text, at - 1) == '_') &&
+	    memcmp(text->bytes + at, name->text, len) != 0)
+		return 0;
 	if (len < name->len)
 		return name->kind != NAME_PERSON && is_truncated(name, text, at, len) ? len : 0;
 	if (is_word(next) || (name->in_context && !identity_in_context(text, at, end, name->kind)))

@@ -219,6 +219,7 @@ static const char *const rows[] = {
 	"{alice}@{web01}",
 	"{alice}:x:1000",
 	"{alice}.service",
+	"{alice}_backup.sql {ALICE}",
 	"{christopher} 12",
 	"{christo}+ 12",
 	"{christop} 12",
@@ -229,6 +230,7 @@ static const char *const rows[] = {
 	"/var/spool/cron/crontabs/{bob7}",
 	/* none */
 	"alices malice",
+	"ALICE_HOME=/x MY_ALICE_DIR",
 	"root@localhost",
 	"/home/ubuntu/x",
 	"/root/x",
