@@ -31,7 +31,7 @@ struct tl_rescan {
 	bool canary_found;  /* in this member */
 	uint64_t canary_line;
 	struct canary_search canaries;
-	uint8_t token_pairs[8192]; /* bits: words that a token can begin with */
+	uint8_t token_pairs[RESCAN_PAIRS];
 };
 
 int tl_rescan_new(struct tl_rescan **ret_rescan, struct tl_err *err)
@@ -41,9 +41,7 @@ int tl_rescan_new(struct tl_rescan **ret_rescan, struct tl_err *err)
 	if (!rescan)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for the second look");
 	rescan->held = (struct tl_buf)TL_BUF_SECRET_INIT(TL_RESCAN_LINE_MAX + OVERLAP);
-	for (unsigned pair = 0; pair < 65536; pair++)
-		if (rescan_token_may_begin(pair & 255, pair >> 8))
-			rescan->token_pairs[pair / 8] |= (uint8_t)(1 << pair % 8);
+	rescan_token_pairs(rescan->token_pairs);
 	*ret_rescan = rescan;
 	return 0;
 }

@@ -26,8 +26,9 @@ rescan_rule rescan_pem;
 /* Is there key material in text[at, …), which is at most a few lines? */
 bool rescan_has_key_material(const struct rescan_text *text, size_t at, size_t *ret_end);
 
-/* May a token begin with these two bytes? */
-bool rescan_token_may_begin(unsigned char first, unsigned char second);
+#define RESCAN_PAIRS 8192
+/* Sets the bits (first byte + 256 * second) of the pairs that a token begins with. */
+void rescan_token_pairs(uint8_t ret_pairs[static RESCAN_PAIRS]);
 
 enum {
 	BYTE_UPPER = 1,

@@ -2,7 +2,6 @@
 
 #include "rescan/rules.h"
 
-#define MARK_MAX 24
 #define TOKEN_MAX 4096
 
 /* A vendor's tokens: a mark, then `min` to `max` characters of a set, and no more of them. */
@@ -142,13 +141,17 @@ const char *rescan_token(const struct rescan_text *text, size_t at, size_t *ret_
 	return NULL;
 }
 
-bool rescan_token_may_begin(unsigned char first, unsigned char second)
+static void set_pair(uint8_t pairs[static RESCAN_PAIRS], char first, char second)
 {
-	if (first == 'e')
-		return second == 'y';
+	unsigned pair = (unsigned char)first | (unsigned)(unsigned char)second << 8;
+
+	pairs[pair / 8] |= (uint8_t)(1 << pair % 8);
+}
+
+void rescan_token_pairs(uint8_t ret_pairs[static RESCAN_PAIRS])
+{
+	memset(ret_pairs, 0, RESCAN_PAIRS);
+	set_pair(ret_pairs, 'e', 'y');
 	for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
-		if ((unsigned char)tokens[i].mark[0] == first &&
-		    (unsigned char)tokens[i].mark[1] == second)
-			return true;
-	return false;
+		set_pair(ret_pairs, tokens[i].mark[0], tokens[i].mark[1]);
 }
