@@ -58,6 +58,7 @@ def adapt(command, relay, engineer, ticket, session):
 def test_every_command_works_as_shown(relay, engineer, desk, place, monkeypatch):
     endpoint, ticket, session = desk
     monkeypatch.chdir(place)
+    (place / "app.log").write_text("login with password=correct-horse\n")
     for command in here():
         argv = shlex.split(adapt(command, relay, engineer, ticket, session))
         if argv[0] == "towline":
@@ -68,6 +69,10 @@ def test_every_command_works_as_shown(relay, engineer, desk, place, monkeypatch)
             assert done.returncode == 0, (command, done.stderr)
         elif argv[:2] == ["towline-agent", "get-help"]:
             endpoint.get_help(argv[2])
+        elif argv[:2] == ["towline-agent", "diff"]:
+            assert run(BIN / argv[0], *argv[1:], check=False).returncode in (0, 1), command
+        elif argv[0] == "towline-agent":
+            assert run(BIN / argv[0], *argv[1:]).stdout, command
         else:
             pytest.fail(f"no test runs this command of the README: {command}")
 
