@@ -87,6 +87,7 @@ static int take(const struct request *request, const json_t *state, json_t **ret
 	};
 	struct tl_health_options options = {
 		.config = request->config,
+		.is_lenient = true,
 		.agent = &agent,
 		.previous = json_object_get(state, "snapshot"),
 	};

@@ -6,6 +6,7 @@
 
 #include "health/run.h"
 
+#define BYTES_MAX (128 * 1024)
 #define COSTLY_MS (60 * 60 * 1000) /* how old a costly fact may be */
 
 /* The groups of tl_health_kinds. A costly one is not taken anew with every heartbeat. */
@@ -107,10 +108,25 @@ static int compare(const void *a, const void *b)
 	return strcmp(x->subject, y->subject);
 }
 
-/* In a fixed order, and no more than a reader takes: what is judged bad stays. */
+/* About what it takes as JSON. */
+static size_t weight_of(const json_t *fact)
+{
+	return 160 + json_string_length(json_object_get(fact, "subject")) +
+	       json_string_length(json_object_get(fact, "text")) +
+	       json_string_length(json_object_get(fact, "value"));
+}
+
+static bool has_room(size_t count, size_t bytes, bool is_bad)
+{
+	if (is_bad)
+		return count < TL_HEALTH_FACTS_MAX && bytes < BYTES_MAX;
+	return count < TL_HEALTH_FACTS_MAX * 3 / 4 && bytes < BYTES_MAX * 3 / 4;
+}
+
+/* In a fixed order, and no more than a reader takes: what is judged bad stays longer. */
 static json_t *sorted(const json_t *facts)
 {
-	size_t count = json_array_size(facts), kept = 0;
+	size_t count = json_array_size(facts), kept = 0, bytes = 0;
 	tl_free struct place *places = calloc(count + 1, sizeof *places);
 	json_t *out = json_array();
 	json_t *fact;
@@ -132,10 +148,10 @@ static json_t *sorted(const json_t *facts)
 		bool is_double =
 			i > 0 && places[i].kind && compare(&places[i], &places[i - 1]) == 0;
 
-		if (is_double || kept >= TL_HEALTH_FACTS_MAX ||
-		    (!is_bad && kept >= TL_HEALTH_FACTS_MAX * 3 / 4))
+		if (is_double || !has_room(kept, bytes, is_bad))
 			continue;
 		json_array_append(out, places[i].fact);
+		bytes += weight_of(places[i].fact);
 		kept++;
 	}
 	return out;
@@ -209,6 +225,20 @@ static int open_thresholds(const struct tl_health_options *options,
 	return thresholds_open(access(path, F_OK) == 0 ? path : NULL, ret_thresholds, err);
 }
 
+/* The owner's thresholds; where they are wrong and the caller is lenient, the built-in ones and *ret_fault. */
+static int open_or_forgive(const struct tl_health_options *options,
+			   struct thresholds **ret_thresholds, struct tl_err *ret_fault,
+			   struct tl_err *err)
+{
+	int r = open_thresholds(options, ret_thresholds, ret_fault);
+
+	if (r == 0)
+		return 0;
+	if (options->is_lenient && r == TL_ECONFIG)
+		return thresholds_open(NULL, ret_thresholds, err);
+	return tl_err_set(err, r, "%s", tl_err_text(ret_fault));
+}
+
 int tl_health_lint(const struct tl_health_options *options, struct tl_err *err)
 {
 	tl_auto(thresholds) struct thresholds *thresholds = NULL;
@@ -227,13 +257,16 @@ int tl_health_take(const struct tl_health_options *options, json_t **ret_snapsho
 		.clock = options->clock ? options->clock : tl_clock_system(),
 		.facts = facts,
 	};
+	struct tl_err fault = TL_ERR_INIT;
 	json_t *snapshot;
 	int64_t age;
-	int r = open_thresholds(options, &thresholds, err);
+	int r = open_or_forgive(options, &thresholds, &fault, err);
 
 	if (r < 0)
 		return r;
 	run.thresholds = thresholds;
+	if (fault.code)
+		health_truth(&run, "thresholds_valid", NULL, false, fault.text);
 	age = age_ms(&run, options->previous, "taken");
 	run.elapsed_s = age > 0 ? (double)age / 1000 : 0;
 	run_probes(&run);

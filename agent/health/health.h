@@ -41,6 +41,8 @@ struct tl_health_options {
 	const char *only;	      /* a glob of fact names; NULL: all */
 	const char *bus;	      /* D-Bus address of systemd; NULL: the system's */
 	int64_t deadline_ms;	      /* of what may hang; 0: 2000 */
+	/* Thresholds that are not valid do not fail the snapshot: the built-in ones count, and a fact says so. */
+	bool is_lenient;
 	const struct tl_health_agent *agent; /* NULL: none */
 	/* An earlier snapshot of this host, for rates; NULL: none. Costly facts that are younger there than an
 	 * hour are taken over. Borrowed. */

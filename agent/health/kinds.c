@@ -81,6 +81,7 @@ const struct tl_health_kind tl_health_kinds[] = {
 	{"last_package_change", "packages", NUMBER, "s", "Last package change"},
 	{"changed_configuration_files", "drift", NUMBER, "1",
 	 "Packages' files in /etc changed here"},
+	{"thresholds_valid", "agent", TRUTH, "1", "The owner's thresholds are valid"},
 	{"queue_items", "agent", NUMBER, "1", "Requests waiting for the relay"},
 };
 const size_t tl_health_kind_count = TL_ARRAY_LEN(tl_health_kinds);

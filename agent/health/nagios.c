@@ -60,7 +60,8 @@ static void print_faults(FILE *out, const json_t *facts)
 	if (all > printed)
 		fprintf(out, "; and %u more", all - printed);
 	if (all == 0)
-		fprintf(out, "%zu facts", json_array_size(facts));
+		fprintf(out, "%zu fact%s", json_array_size(facts),
+			json_array_size(facts) == 1 ? "" : "s");
 }
 
 /* 'label'=value[UOM]. A quote in a label is doubled; = is not allowed. */
@@ -101,6 +102,8 @@ int health_print_nagios(FILE *out, const json_t *snapshot)
 	const json_t *fact;
 	size_t i;
 
+	if (json_array_size(facts) == 0)
+		verdict = TL_HEALTH_UNKNOWN; /* a check of nothing must not look well */
 	fprintf(out, "TOWLINE %s - ", states[verdict].name);
 	print_faults(out, facts);
 	fprintf(out, " |");

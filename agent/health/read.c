@@ -94,7 +94,7 @@ bool health_age(const struct health_run *run, const char *path, double *ret_age_
 
 	if (!health_path(run, path, full) || stat(full, &file) != 0)
 		return false;
-	*ret_age_s = (double)(tl_clock_wall_ms(run->clock) / 1000 - file.st_mtime);
+	*ret_age_s = difftime((time_t)(tl_clock_wall_ms(run->clock) / 1000), file.st_mtime);
 	return true;
 }
 

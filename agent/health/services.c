@@ -7,16 +7,18 @@
 #define UNITS_MAX 64	 /* failed ones with a fact of their own */
 #define SERVICES_MAX 512 /* whose restarts are asked for */
 #define CALL_USEC 1500000
+#define LATELY_S 3600 /* a service that has been quiet for so long restarts no more */
 
 static const char manager[] = "org.freedesktop.systemd1";
 static const char manager_path[] = "/org/freedesktop/systemd1";
 static const char manager_interface[] = "org.freedesktop.systemd1.Manager";
+static const char unit_interface[] = "org.freedesktop.systemd1.Unit";
 static const char service_interface[] = "org.freedesktop.systemd1.Service";
 
-/* A question about one service that is on its way. */
+/* A question about one service that is on its way, and its answer. */
 struct question {
-	struct health_run *run;
-	char unit[256];
+	char unit[256], path[256];
+	uint32_t restarts;
 	int *open;
 };
 
@@ -92,45 +94,66 @@ static void tell_failed(struct health_run *run, sd_bus *bus)
 static int on_restarts(sd_bus_message *reply, void *arg, sd_bus_error *error)
 {
 	struct question *question = arg;
-	uint32_t restarts = 0;
 
 	(void)error;
 	(*question->open)--;
-	if (sd_bus_message_is_method_error(reply, NULL) <= 0 &&
-	    sd_bus_message_read(reply, "v", "u", &restarts) > 0 && restarts > 0)
-		health_number(question->run, "unit_restarts", question->unit, restarts, NULL);
+	if (sd_bus_message_is_method_error(reply, NULL) > 0 ||
+	    sd_bus_message_read(reply, "v", "u", &question->restarts) < 0)
+		question->restarts = 0;
 	return 0;
 }
 
-/* All are asked at once and answered one after the other. */
-static void tell_restarts(struct health_run *run, sd_bus *bus)
+/* All are asked at once and answered one after the other. Returns how many were asked. */
+static size_t ask_restarts(sd_bus *bus, struct question *questions)
 {
 	static const char *const states[] = {"active", "activating", "failed", "reloading", NULL};
 	static const char *const patterns[] = {"*.service", NULL};
 	tl_cleanup(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	tl_free struct question *questions = calloc(SERVICES_MAX, sizeof *questions);
 	const char *name, *path;
-	int count = 0, open = 0;
+	size_t count = 0;
+	int open = 0, r = list_units(bus, states, patterns, &reply);
 
-	if (!questions || list_units(bus, states, patterns, &reply) < 0)
-		return;
-	while (count < SERVICES_MAX && next_unit(reply, &name, &path) > 0) {
+	while (r >= 0 && count < SERVICES_MAX && next_unit(reply, &name, &path) > 0) {
 		struct question *question = &questions[count++];
 
-		*question = (struct question){.run = run, .open = &open};
+		question->open = &open;
 		snprintf(question->unit, sizeof question->unit, "%s", name);
+		snprintf(question->path, sizeof question->path, "%s", path);
 		if (sd_bus_call_method_async(bus, NULL, manager, path,
 					     "org.freedesktop.DBus.Properties", "Get", on_restarts,
 					     question, "ss", service_interface, "NRestarts") >= 0)
 			open++;
 	}
-	while (open > 0) {
-		int r = sd_bus_process(bus, NULL);
-
+	while (r >= 0 && open > 0) {
+		r = sd_bus_process(bus, NULL);
 		if (r == 0)
 			r = sd_bus_wait(bus, CALL_USEC);
-		if (r < 0)
-			break;
+	}
+	return count;
+}
+
+/* systemd counts since somebody started the service: what was long ago is told, not judged. */
+static void tell_restarts(struct health_run *run, sd_bus *bus)
+{
+	tl_free struct question *questions = calloc(SERVICES_MAX, sizeof *questions);
+	size_t count = questions ? ask_restarts(bus, questions) : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		const struct question *question = &questions[i];
+		uint64_t changed_us = 0;
+		int64_t quiet_s;
+
+		if (question->restarts == 0 ||
+		    sd_bus_get_property_trivial(bus, manager, question->path, unit_interface,
+						"StateChangeTimestamp", NULL, 't', &changed_us) < 0)
+			continue;
+		quiet_s = tl_clock_wall_ms(run->clock) / 1000 - (int64_t)(changed_us / 1000000);
+		if (quiet_s < LATELY_S)
+			health_number(run, "unit_restarts", question->unit, question->restarts,
+				      NULL);
+		else
+			health_unjudged(run, "unit_restarts", question->unit, question->restarts,
+					NULL);
 	}
 }
 

@@ -71,6 +71,19 @@ static void wrong_thresholds_are_one_sentence(void **state)
 	assert_int_equal(tl_health_lint(&stage->options, &err), TL_ECONFIG);
 }
 
+static void a_lenient_snapshot_says_that_the_thresholds_are_wrong(void **state)
+{
+	struct stage *stage = *state;
+
+	stage_file(stage, "/etc/towline/health.yaml", "thresholds:\n  load: {}\n");
+	stage_file(stage, "/sys/block/md0/md/degraded", "1\n");
+	stage->options.is_lenient = true;
+	stage_take(stage);
+	assert_verdict(stage, "thresholds_valid", NULL, "warning");
+	assert_text(stage, "thresholds_valid", NULL, "health.yaml:2: there is no fact \"load\"");
+	assert_verdict(stage, "raid_missing_disks", "md0", "critical");
+}
+
 static void a_text_from_the_host_is_bounded_and_printable(void **state)
 {
 	struct stage *stage = *state;
@@ -131,6 +144,7 @@ int main(void)
 		STAGE_TEST(what_is_off_is_not_there),
 		STAGE_TEST(facts_are_in_one_order),
 		STAGE_TEST(wrong_thresholds_are_one_sentence),
+		STAGE_TEST(a_lenient_snapshot_says_that_the_thresholds_are_wrong),
 		STAGE_TEST(a_text_from_the_host_is_bounded_and_printable),
 		STAGE_TEST(costly_facts_are_taken_over_for_an_hour),
 		STAGE_TEST(a_clock_that_went_back_takes_nothing_over),

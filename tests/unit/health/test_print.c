@@ -93,9 +93,15 @@ static void nagios_gets_the_worst_and_data_without_its_separator(void **state TL
 static void each_verdict_has_its_status(void **state TL_UNUSED)
 {
 	assert_int_equal(print(NAGIOS, SNAPSHOT("ok", UPTIME)), 0);
-	assert_printed("TOWLINE OK - 1 facts |");
+	assert_printed("TOWLINE OK - 1 fact |");
 	assert_int_equal(print(NAGIOS, SNAPSHOT("warning", UPTIME)), 1);
 	assert_int_equal(print(NAGIOS, SNAPSHOT("unknown", LOST)), 3);
+}
+
+static void a_check_of_nothing_is_unknown(void **state TL_UNUSED)
+{
+	assert_int_equal(print(NAGIOS, SNAPSHOT("ok", "")), 3);
+	assert_printed("TOWLINE UNKNOWN - 0 facts |\n");
 }
 
 int main(void)
@@ -106,6 +112,7 @@ int main(void)
 		cmocka_unit_test(prometheus_gets_counters_words_and_no_unknown_values),
 		cmocka_unit_test(nagios_gets_the_worst_and_data_without_its_separator),
 		cmocka_unit_test(each_verdict_has_its_status),
+		cmocka_unit_test(a_check_of_nothing_is_unknown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

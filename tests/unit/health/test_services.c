@@ -10,15 +10,19 @@
 
 /* A systemd that the test plays, in a process of its own at the end of a socket, as PID 1 answers without
  * a bus between. */
+#define NOW_S (STAGE_NOW_MS / 1000)
+
 static const struct unit {
 	const char *name, *path, *state;
 	unsigned restarts;
+	int64_t changed_s;
 } units[] = {
-	{"broken.service", "/unit/broken", "failed", 0},
-	{"also-broken.timer", "/unit/timer", "failed", 0},
-	{"flapping.service", "/unit/flapping", "active", 12},
-	{"restless.service", "/unit/restless", "active", 3},
-	{"quiet.service", "/unit/quiet", "active", 0},
+	{"broken.service", "/unit/broken", "failed", 0, 0},
+	{"also-broken.timer", "/unit/timer", "failed", 0, 0},
+	{"flapping.service", "/unit/flapping", "active", 12, NOW_S - 60},
+	{"restless.service", "/unit/restless", "active", 3, NOW_S - 3599},
+	{"quiet.service", "/unit/quiet", "active", 0, NOW_S},
+	{"long-ago.service", "/unit/long_ago", "active", 12, NOW_S - 3600},
 };
 
 static int answer_list(sd_bus_message *call, const char *state)
@@ -42,9 +46,14 @@ static int answer_property(sd_bus_message *call)
 	sd_bus_message_read(call, "ss", &interface, &property);
 	if (strcmp(property, "SystemState") == 0)
 		return sd_bus_reply_method_return(call, "v", "s", "degraded");
-	for (size_t i = 0; i < TL_ARRAY_LEN(units); i++)
-		if (strcmp(units[i].path, sd_bus_message_get_path(call)) == 0)
-			return sd_bus_reply_method_return(call, "v", "u", units[i].restarts);
+	for (size_t i = 0; i < TL_ARRAY_LEN(units); i++) {
+		if (strcmp(units[i].path, sd_bus_message_get_path(call)) != 0)
+			continue;
+		if (strcmp(property, "StateChangeTimestamp") == 0)
+			return sd_bus_reply_method_return(call, "v", "t",
+							  (uint64_t)units[i].changed_s * 1000000);
+		return sd_bus_reply_method_return(call, "v", "u", units[i].restarts);
+	}
 	return sd_bus_reply_method_errorf(call, SD_BUS_ERROR_UNKNOWN_OBJECT, "no such unit");
 }
 
@@ -152,6 +161,14 @@ static void services_that_restart_by_themselves_are_judged(void **state)
 	assert_null(stage_find(stage, "unit_restarts", "quiet.service"));
 }
 
+static void a_service_that_is_quiet_again_is_told_and_not_judged(void **state)
+{
+	struct stage *stage = *state;
+
+	take_with_systemd(stage);
+	assert_verdict(stage, "unit_restarts", "long-ago.service", NULL);
+}
+
 static void a_bus_that_is_not_there_is_unknown(void **state)
 {
 	struct stage *stage = *state;
@@ -189,6 +206,7 @@ int main(void)
 		STAGE_TEST(failed_units_are_counted_and_named),
 		STAGE_TEST(a_unit_that_is_switched_off_does_not_count),
 		STAGE_TEST(services_that_restart_by_themselves_are_judged),
+		STAGE_TEST(a_service_that_is_quiet_again_is_told_and_not_judged),
 		STAGE_TEST(a_bus_that_is_not_there_is_unknown),
 		STAGE_TEST(a_manager_that_is_silent_costs_the_deadline_only),
 		STAGE_TEST(a_host_without_systemd_has_no_units),

@@ -110,7 +110,7 @@ static void faults_are_named_by_file_and_line(void **state TL_UNUSED)
 	assert_refused("thresholds:\n  uptime:\n    subjects:\n      - {off: true}\n",
 		       "health.yaml:4:");
 	assert_refused("thresholds: [a]\n", "is a mapping");
-	assert_refused("treshold: {}\n", "health.yaml:1:");
+	assert_refused("limits: {}\n", "health.yaml:1:");
 	assert_refused("names: x\n", "health.yaml:1:");
 }
 
