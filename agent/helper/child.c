@@ -161,22 +161,44 @@ static int take_account(const struct tl_child_spec *spec)
 	return setresuid(account->uid, account->uid, account->uid);
 }
 
-static int keep_reading(const struct tl_child_spec *spec)
+/* All three sets, and ambient: what it starts has it, too. */
+static int keep_one(cap_t caps, cap_value_t value)
 {
-	static const cap_value_t value = CAP_DAC_READ_SEARCH;
-	cap_t caps;
-	int rc;
+	return cap_set_flag(caps, CAP_PERMITTED, 1, &value, CAP_SET) |
+	       cap_set_flag(caps, CAP_EFFECTIVE, 1, &value, CAP_SET) |
+	       cap_set_flag(caps, CAP_INHERITABLE, 1, &value, CAP_SET);
+}
+
+static int keep_rights(const struct tl_child_spec *spec)
+{
+	/* the first is needed; of the others a container may lack some */
+	static const cap_value_t values[] = {CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE, CAP_SYSLOG,
+					     CAP_NET_ADMIN};
+	bool kept[TL_ARRAY_LEN(values)] = {true};
+	cap_t have, caps;
+	int rc = 0;
 
 	if (!spec->read_all || !spec->account || spec->account->uid == 0 || geteuid() == 0)
 		return 0;
+	have = cap_get_proc();
 	caps = cap_init();
-	if (!caps)
+	if (!have || !caps)
 		return -1;
-	rc = cap_set_flag(caps, CAP_PERMITTED, 1, &value, CAP_SET) |
-	     cap_set_flag(caps, CAP_EFFECTIVE, 1, &value, CAP_SET) |
-	     cap_set_flag(caps, CAP_INHERITABLE, 1, &value, CAP_SET) | cap_set_proc(caps);
+	for (size_t i = 0; i < TL_ARRAY_LEN(values); i++) {
+		cap_flag_value_t value = CAP_CLEAR;
+
+		cap_get_flag(have, values[i], CAP_PERMITTED, &value);
+		kept[i] = i == 0 || (spec->examine && value == CAP_SET);
+		if (kept[i])
+			rc |= keep_one(caps, values[i]);
+	}
+	rc |= cap_set_proc(caps);
+	cap_free(have);
 	cap_free(caps);
-	return rc == 0 ? cap_set_ambient(value, CAP_SET) : -1;
+	for (size_t i = 0; rc == 0 && i < TL_ARRAY_LEN(values); i++)
+		if (kept[i])
+			rc = cap_set_ambient(values[i], CAP_SET);
+	return rc;
 }
 
 static void fail_child(int status_fd, enum step step)
@@ -200,7 +222,7 @@ static void run_child(const struct tl_child_spec *spec, int status_fd)
 	stand_in_line();
 	if (take_account(spec) != 0)
 		fail_child(status_fd, STEP_ACCOUNT);
-	if (was_root && keep_reading(spec) != 0)
+	if (was_root && keep_rights(spec) != 0)
 		fail_child(status_fd, STEP_CAPABILITY);
 	if (spec->directory && chdir(spec->directory) != 0 && chdir("/") != 0)
 		fail_child(status_fd, STEP_EXEC);

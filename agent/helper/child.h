@@ -34,6 +34,7 @@ struct tl_child_spec {
 	const char *directory;		  /* "/" when it cannot be entered; NULL: unchanged */
 	bool terminal;			  /* descriptor 0 becomes the controlling terminal */
 	bool read_all; /* as root: keeps CAP_DAC_READ_SEARCH beyond the change of account */
+	bool examine;  /* with read_all: CAP_SYS_PTRACE, CAP_SYSLOG and CAP_NET_ADMIN, too */
 	mode_t umask;  /* of the child */
 };
 

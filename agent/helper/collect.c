@@ -330,6 +330,7 @@ static int start_collector(struct tl_helper *helper, const struct collect_args *
 			.account = &helper->agent,
 			.directory = "/",
 			.read_all = true,
+			.examine = helper->policy.collect_privileged,
 			.umask = 077,
 		},
 		&collection->pid, err);
