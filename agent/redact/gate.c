@@ -1,6 +1,8 @@
 #include "redact/gate.h"
 
 #include <ctype.h>
+#include <stdint.h>
+#include <string.h>
 #include <towline/buf.h>
 
 #include "redact/prefix.h"
@@ -19,54 +21,89 @@ void gate_keywords(const struct tl_strv *keywords, struct tl_buf *out)
 	tl_buf_puts(out, keywords->count ? ")" : "");
 }
 
-/* The beginning of the expression is rarer than its keywords; the whole of one that is nothing but a
- * secret reports each byte of it and is dear: keywords come before. */
-int gate_expression(const struct rule *rule, struct tl_buf *expression, struct tl_buf *instead)
+int gate_expressions(const struct rule *rule, struct tl_buf *first, struct tl_buf *second,
+		     struct tl_buf *instead)
 {
+	bool literal = false;
+	bool known = prefix_of(rule->regex, second, &literal);
+	bool keyed = rule->keywords.count > 0;
+
 	gate_keywords(&rule->keywords, instead);
-	if (instead->len == 0)
+	if (!keyed)
 		tl_buf_puts(instead, ANYWHERE);
-	if (!prefix_of(rule->regex, false, expression)) {
-		tl_buf_reset(expression);
-		if (rule->keywords.count == 0 && prefix_of(rule->regex, true, expression))
-			return tl_buf_check(instead);
-		tl_buf_reset(expression);
-		tl_buf_puts(expression, tl_buf_str(instead));
-	}
-	return tl_buf_check(expression) < 0 ? TL_ENOMEM : tl_buf_check(instead);
+	tl_buf_puts(first, keyed || !known ? tl_buf_str(instead) : tl_buf_str(second));
+	if (!known || !literal || !keyed)
+		tl_buf_reset(second);
+	if (tl_buf_check(first) < 0 || tl_buf_check(second) < 0 || tl_buf_check(instead) < 0)
+		return TL_ENOMEM;
+	return 0;
 }
 
-static int add_pattern(const struct rule *rule, unsigned id, struct tl_match_pattern *pattern)
+struct patterns {
+	struct tl_match_pattern *items;
+	size_t count;
+};
+
+static void patterns_clear(struct patterns *patterns)
 {
-	tl_auto(tl_buf) struct tl_buf expression = TL_BUF_INIT(EXPRESSION_MAX);
-	tl_auto(tl_buf) struct tl_buf instead = TL_BUF_INIT(EXPRESSION_MAX);
-	int r = gate_expression(rule, &expression, &instead);
+	for (size_t i = 0; i < patterns->count; i++) {
+		free((char *)(uintptr_t)patterns->items[i].expression);
+		free((char *)(uintptr_t)patterns->items[i].instead);
+	}
+	free(patterns->items);
+}
+TL_DEFINE_AUTO(patterns, patterns_clear);
+
+static int add_pattern(struct patterns *patterns, unsigned id, const struct tl_buf *expression,
+		       const struct tl_buf *instead)
+{
+	struct tl_match_pattern *pattern = &patterns->items[patterns->count++];
 
 	*pattern = (struct tl_match_pattern){
 		.id = id,
 		.flags = TL_MATCH_MULTILINE | TL_MATCH_PREFILTER,
-		.expression = tl_buf_take(&expression),
-		.instead = tl_buf_take(&instead),
+		.expression = strdup(tl_buf_str(expression)),
+		.instead = strdup(tl_buf_str(instead)),
 	};
-	return r < 0 || !pattern->expression || !pattern->instead ? TL_ENOMEM : 0;
+	return pattern->expression && pattern->instead ? 0 : TL_ENOMEM;
 }
 
-void gate_open(const struct rule *rules, size_t count, const char *cache_dir,
-	       struct tl_match **ret_match)
+static int add_rule(struct rule *rule, unsigned id, struct patterns *first, struct patterns *second)
 {
-	tl_free struct tl_match_pattern *patterns = calloc(count + 1, sizeof *patterns);
-	size_t used = 0;
-	int r = patterns ? 0 : TL_ENOMEM;
+	tl_auto(tl_buf) struct tl_buf one = TL_BUF_INIT(EXPRESSION_MAX);
+	tl_auto(tl_buf) struct tl_buf two = TL_BUF_INIT(EXPRESSION_MAX);
+	tl_auto(tl_buf) struct tl_buf instead = TL_BUF_INIT(EXPRESSION_MAX);
+	int r = gate_expressions(rule, &one, &two, &instead);
 
-	*ret_match = NULL;
+	if (r == 0)
+		r = add_pattern(first, id, &one, &instead);
+	rule->confirmed = two.len > 0;
+	return r == 0 && rule->confirmed ? add_pattern(second, id, &two, &instead) : r;
+}
+
+void gates_clear(struct gates *gates)
+{
+	tl_match_free(gates->first);
+	tl_match_free(gates->second);
+	*gates = (struct gates){.first = NULL};
+}
+
+/* Without a gate the rules are as good, and slow: no reason to fail. */
+void gates_open(struct rule *rules, size_t count, const char *cache_dir, struct gates *ret_gates)
+{
+	tl_auto(patterns) struct patterns first = {calloc(count + 1, sizeof *first.items), 0};
+	tl_auto(patterns) struct patterns second = {calloc(count + 1, sizeof *second.items), 0};
+	struct gates gates = {.first = NULL};
+	int r = first.items && second.items ? 0 : TL_ENOMEM;
+
 	for (size_t i = 0; r == 0 && i < count; i++)
 		if (rules[i].regex)
-			r = add_pattern(&rules[i], (unsigned)i, &patterns[used++]);
-	/* Without a gate the rules are as good, and slow: no reason to fail. */
-	if (r == 0 && tl_match_open(patterns, used, cache_dir, ret_match, NULL) < 0)
-		*ret_match = NULL;
-	for (size_t i = 0; i < used; i++) {
-		free((char *)(uintptr_t)patterns[i].expression);
-		free((char *)(uintptr_t)patterns[i].instead);
-	}
+			r = add_rule(&rules[i], (unsigned)i, &first, &second);
+	if (r == 0)
+		r = tl_match_open(first.items, first.count, cache_dir, &gates.first, NULL);
+	if (r == 0)
+		r = tl_match_open(second.items, second.count, cache_dir, &gates.second, NULL);
+	if (r < 0)
+		gates_clear(&gates);
+	*ret_gates = gates;
 }

@@ -71,11 +71,19 @@ static bool has_stopword(const struct tl_strv *words, const char *text, size_t l
 	return false;
 }
 
+/* The line, as far as it is near the match. */
+static void near_by(const struct find *find, size_t *ret_from, size_t *ret_to)
+{
+	*ret_from = find->match_start > NEAR ? find->match_start - NEAR : 0;
+	*ret_to = find->line_len - find->match_end > NEAR ? find->match_end + NEAR : find->line_len;
+}
+
 static bool regexes_fit(const struct allowlist *list, const struct find *find,
 			pcre2_match_data *data)
 {
-	size_t from = 0, to = find->line_len;
+	size_t from, to;
 
+	near_by(find, &from, &to);
 	if (list->target == ALLOW_SECRET) {
 		from = find->start;
 		to = find->end;

@@ -25,6 +25,7 @@ int matcher_init(struct matcher *matcher, const struct tl_redact_rules *rules, u
 	if (!matcher->data || !matcher->other || !matcher->context || !matcher->stack ||
 	    !matcher->by_rule || !matcher->candidates)
 		return TL_ENOMEM;
+	allowlists_ready(&rules->set.allow);
 	pcre2_set_match_limit(matcher->context, match_limit);
 	pcre2_jit_stack_assign(matcher->context, NULL, matcher->stack);
 	return 0;
@@ -172,6 +173,7 @@ static const pcre2_code *ready_code(struct matcher *matcher, unsigned rule)
 		pcre2_jit_compile(row->code, PCRE2_JIT_COMPLETE);
 		if (row->near)
 			pcre2_jit_compile(row->near, PCRE2_JIT_COMPLETE);
+		allowlists_ready(&row->allow);
 		matcher->by_rule[rule].ready = true;
 	}
 	return row->code;
@@ -334,10 +336,49 @@ static void begin_find(struct matcher *matcher)
 		matcher->by_rule[i].covered = 0;
 }
 
+static int on_confirmed(void *arg, unsigned rule, size_t end TL_UNUSED)
+{
+	struct matcher *matcher = arg;
+
+	matcher->by_rule[rule].confirmed = matcher->round;
+	return 0;
+}
+
+/* The candidates of one line: those that the second gate knows must pass it. Returns how many there are. */
+static size_t confirm_line(struct matcher *matcher, const char *text, size_t first, size_t *kept)
+{
+	const struct rule *rules = matcher->rules->set.rules;
+	const struct candidate *line = &matcher->candidates[first];
+	bool ask = false, sure = false;
+	size_t count = 0;
+
+	for (; first + count < matcher->candidate_count && line[count].from == line->from; count++)
+		ask |= rules[line[count].rule].confirmed;
+	if (ask) {
+		matcher->round++;
+		sure = tl_match_scan(matcher->rules->gates.second, text + line->from,
+				     line->to - line->from, on_confirmed, matcher) == 0;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (!sure || !rules[line[i].rule].confirmed ||
+		    matcher->by_rule[line[i].rule].confirmed == matcher->round)
+			matcher->candidates[(*kept)++] = line[i];
+	return count;
+}
+
+static void confirm_lines(struct matcher *matcher, const char *text)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < matcher->candidate_count;)
+		i += confirm_line(matcher, text, i, &kept);
+	matcher->candidate_count = kept;
+}
+
 int matcher_lines(struct matcher *matcher, const char *text, size_t len, size_t *ret_looked)
 {
 	struct lines lines = {.matcher = matcher, .text = text, .len = len};
-	struct tl_match *gate = matcher->rules->gate;
+	struct tl_match *gate = matcher->rules->gates.first;
 	int r;
 
 	begin_find(matcher);
@@ -353,6 +394,8 @@ int matcher_lines(struct matcher *matcher, const char *text, size_t len, size_t 
 			return TL_ETOOBIG;
 		*ret_looked = lines.from;
 	}
+	if (gate)
+		confirm_lines(matcher, text);
 	return finish_find(matcher, text, *ret_looked);
 }
 
@@ -361,6 +404,8 @@ int matcher_lines(struct matcher *matcher, const char *text, size_t len, size_t 
 struct part {
 	struct matcher *matcher;
 	size_t len, reach;
+	bool second; /* gate; the first one leaves to it what it knows */
+	bool ask;    /* the second */
 };
 
 static int add_part(struct part *part, unsigned rule, size_t from, size_t to)
@@ -392,9 +437,26 @@ static int on_part_hit(void *arg, unsigned rule, size_t end)
 
 	if (end <= state->covered)
 		return 0;
+	if (!part->second && part->matcher->rules->set.rules[rule].confirmed) {
+		part->ask = true;
+		state->covered = part->len;
+		return 0;
+	}
 	r = add_part(part, rule, block > part->reach ? block - part->reach : 0, to);
 	state->covered = to;
 	return r;
+}
+
+/* What the first gate left to the second: where it was, is for the second to say. */
+static int second_part(struct part *part, const char *text)
+{
+	struct matcher *matcher = part->matcher;
+
+	for (size_t i = 0; i < matcher->rules->set.count; i++)
+		if (matcher->rules->set.rules[i].confirmed)
+			matcher->by_rule[i].covered = matcher->by_rule[i].covered ? 0 : part->len;
+	part->second = true;
+	return tl_match_scan(matcher->rules->gates.second, text, part->len, on_part_hit, part);
 }
 
 int matcher_part(struct matcher *matcher, const char *text, size_t len, size_t reach)
@@ -403,10 +465,12 @@ int matcher_part(struct matcher *matcher, const char *text, size_t len, size_t r
 	int r = 0;
 
 	begin_find(matcher);
-	if (matcher->rules->gate)
-		r = tl_match_scan(matcher->rules->gate, text, len, on_part_hit, &part);
+	if (matcher->rules->gates.first)
+		r = tl_match_scan(matcher->rules->gates.first, text, len, on_part_hit, &part);
 	else
 		for (size_t i = 0; r == 0 && i < matcher->rules->set.count; i++)
 			r = add_part(&part, (unsigned)i, 0, len);
+	if (r == 0 && part.ask)
+		r = second_part(&part, text);
 	return r < 0 ? r : finish_find(matcher, text, len);
 }

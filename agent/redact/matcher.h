@@ -25,10 +25,11 @@ struct candidate {
 
 /* What is known of a rule at the moment. */
 struct by_rule {
-	size_t covered; /* how far the gate's hits are noted */
-	size_t latest;	/* its last candidate */
-	bool idle;	/* its path does not fit */
-	bool ready;	/* made native */
+	size_t covered;	    /* how far the gate's hits are noted */
+	size_t latest;	    /* its last candidate */
+	uint64_t confirmed; /* the round in which the second gate last had it */
+	bool idle;	    /* its path does not fit */
+	bool ready;	    /* made native */
 };
 
 /* What one thread needs to match with, and the spans found last: sorted, disjoint. */
@@ -40,6 +41,7 @@ struct matcher {
 	pcre2_match_context *context;
 	pcre2_jit_stack *stack;
 	struct by_rule *by_rule;
+	uint64_t round;
 	struct candidate *candidates;
 	size_t candidate_count;
 	struct span *spans;

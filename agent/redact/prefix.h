@@ -1,15 +1,16 @@
-/* What the beginning of a rule's expression says, for the gate: everything before its secret, in terms that
- * Vectorscan takes. Private to agent/redact. */
+/* What a rule's expression begins with, for the gate: everything before its secret, in terms that Vectorscan
+ * takes. Private to agent/redact. */
 #ifndef TOWLINE_REDACT_PREFIX_H
 #define TOWLINE_REDACT_PREFIX_H
 
 #include <stdbool.h>
 #include <towline/buf.h>
 
-/* Wherever `regex` matches, what is appended to `out` matches too, and ends inside of that match.
+/* Wherever `regex` matches, what is appended to `out` matches too, and ends inside of that match: each of
+ * its branches up to the group that is the secret, or through it where nothing worth a search stands before.
  * Lookarounds are left out and high repetition counts opened, as they cost a gate more than they save.
- * False (and `out` is no use) when the expression has nothing before its first group that is worth a
- * search, or is not understood; `whole`: go on to its end and take groups as they come. */
-bool prefix_of(const char *regex, bool whole, struct tl_buf *out);
+ * False when the expression is not understood, and `out` is no use then. *ret_literal: each branch has some
+ * bytes in a row that are the same in all its matches, so that the search is a cheap one. */
+bool prefix_of(const char *regex, struct tl_buf *out, bool *ret_literal);
 
 #endif

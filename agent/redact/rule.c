@@ -25,6 +25,13 @@ static void expressions_clear(struct expressions *list)
 	free(list->codes);
 }
 
+void allowlists_ready(const struct allowlists *lists)
+{
+	for (size_t i = 0; i < lists->count; i++)
+		for (size_t k = 0; k < lists->items[i].regexes.count; k++)
+			pcre2_jit_compile(lists->items[i].regexes.codes[k], PCRE2_JIT_COMPLETE);
+}
+
 void allowlists_clear(struct allowlists *lists)
 {
 	for (size_t i = 0; i < lists->count; i++) {

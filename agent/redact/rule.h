@@ -43,11 +43,14 @@ struct rule {
 	struct allowlists allow;
 	pcre2_code *code, *path;
 	pcre2_code *near; /* any of the keywords */
+	bool confirmed;	  /* the second gate knows it */
 	char *file;	  /* and line where it stands, for people */
 	size_t line;
 };
 
 void rule_clear(struct rule *rule);
+/* Makes their expressions native. */
+void allowlists_ready(const struct allowlists *lists);
 void allowlists_clear(struct allowlists *lists);
 
 /* TL_EINVAL with PCRE2's own words. */

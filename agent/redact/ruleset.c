@@ -39,7 +39,7 @@ int ruleset_new(struct rule_set *set, const char *name, const char *cache_dir,
 		if (groups > rules->groups)
 			rules->groups = groups;
 	}
-	gate_open(rules->set.rules, rules->set.count, cache_dir, &rules->gate);
+	gates_open(rules->set.rules, rules->set.count, cache_dir, &rules->gates);
 	*ret_rules = tl_steal(&rules);
 	return 0;
 }
@@ -49,7 +49,7 @@ void tl_redact_rules_free(struct tl_redact_rules *rules)
 	if (!rules)
 		return;
 	rule_set_clear(&rules->set);
-	tl_match_free(rules->gate);
+	gates_clear(&rules->gates);
 	free(rules);
 }
 
