@@ -1,6 +1,7 @@
 #include "collect/collector.h"
 
 #include <pthread.h>
+#include <stdlib.h>
 
 #include "collect/table/table.h"
 
@@ -11,13 +12,14 @@ static const struct collector *const groups[] = {
 	security_collectors, containers_collectors, applications_collectors, logs_collectors,
 };
 
-static struct collector table[COLLECTORS_MAX];
+static struct collector *table; /* made once, kept for ever */
 static size_t table_count;
 static pthread_once_t joined = PTHREAD_ONCE_INIT;
 
 static void join(void)
 {
-	for (size_t i = 0; i < TL_ARRAY_LEN(groups); i++)
+	table = calloc(COLLECTORS_MAX, sizeof *table);
+	for (size_t i = 0; table && i < TL_ARRAY_LEN(groups); i++)
 		for (const struct collector *row = groups[i];
 		     row->name && table_count < COLLECTORS_MAX; row++)
 			table[table_count++] = *row;

@@ -19,6 +19,7 @@ int collect_when(struct collect_context *context, struct tl_err *err);
 /* Conditions, then an argv in which {} stands for the object; one run for each: cmd/GROUP/NAME/OBJECT. */
 int collect_each_interface(struct collect_context *context, struct tl_err *err);
 int collect_each_disk(struct collect_context *context, struct tl_err *err);
+int collect_each_nvme(struct collect_context *context, struct tl_err *err);
 int collect_each_array(struct collect_context *context, struct tl_err *err);
 /* Conditions, an argv that prints one object a line, "--", an argv with {}. */
 int collect_each_line(struct collect_context *context, struct tl_err *err);

@@ -177,7 +177,8 @@ static void take_file(struct search *search, const char *path)
 	int count;
 
 	search->files++;
-	if (snapshot_load(search->context, path, &bytes) == 0)
+	if (collect_excluded(search->context, path) ||
+	    snapshot_load(search->context, path, &bytes) == 0)
 		return;
 	count = walk_pem(NULL, path, bytes.data, false);
 	if (count == 0) {

@@ -129,6 +129,11 @@ static bool is_disk(const struct collect_context *context, const char *name)
 	return below_sys(context, "block", name, "device");
 }
 
+static bool is_nvme(const struct collect_context *context, const char *name)
+{
+	return tl_str_starts(name, "nvme") && is_disk(context, name);
+}
+
 static bool is_array(const struct collect_context *context, const char *name)
 {
 	return below_sys(context, "block", name, "md");
@@ -158,6 +163,11 @@ int collect_each_interface(struct collect_context *context, struct tl_err *err)
 int collect_each_disk(struct collect_context *context, struct tl_err *err)
 {
 	return each_of(context, "/sys/block", is_disk, err);
+}
+
+int collect_each_nvme(struct collect_context *context, struct tl_err *err)
+{
+	return each_of(context, "/sys/block", is_nvme, err);
 }
 
 int collect_each_array(struct collect_context *context, struct tl_err *err)

@@ -74,7 +74,8 @@ static int write_globs(struct collect_context *context, const char **ret_status,
 				*ret_status = "truncated";
 				break;
 			}
-			if (!tl_streq(name, ".") && !tl_streq(name, ".."))
+			if (!tl_streq(name, ".") && !tl_streq(name, "..") &&
+			    !collect_excluded(context, found.gl_pathv[i] + strlen(context->root)))
 				r = write_entry(context, found.gl_pathv[i], err);
 			if (r == 0)
 				r = interrupt_check(err);

@@ -14,6 +14,7 @@
 
 #define TAIL_BYTES (16 * 1024 * 1024) /* of each file */
 #define LINE_BYTES 4096		      /* longer lines are cut */
+#define RECORDS_MAX 200000
 
 struct matching {
 	struct collect_context *context;
@@ -24,7 +25,8 @@ struct matching {
 
 static bool is_wanted(const struct matching *matching, const char *line)
 {
-	for (const char *const *needle = matching->needles; !tl_streq(*needle, "--"); needle++)
+	for (const char *const *needle = matching->needles; *needle && !tl_streq(*needle, "--");
+	     needle++)
 		if (strstr(line, *needle))
 			return true;
 	return false;
@@ -52,7 +54,9 @@ static int take_line(struct matching *matching, const char *line, struct tl_err 
 		return 0;
 	}
 	r = collect_member_write(context, line, len, err);
-	return r < 0 || line[len - 1] == '\n' ? r : collect_member_write(context, "\n", 1, err);
+	if (r == 0 && line[len - 1] != '\n')
+		r = collect_member_write(context, "\n", 1, err);
+	return r;
 }
 
 static int read_lines(struct matching *matching, FILE *file, struct tl_err *err)
@@ -75,6 +79,30 @@ static int read_lines(struct matching *matching, FILE *file, struct tl_err *err)
 	return r;
 }
 
+/* The kernel's ring gives a record a read, "priority,number,stamp,flags;text"; see kernel(4) dev-kmsg. */
+static int read_ring(struct matching *matching, int fd, struct tl_err *err)
+{
+	char record[LINE_BYTES * 2];
+	ssize_t n;
+	int r = 0;
+
+	for (int i = 0; r == 0 && !matching->full && i < RECORDS_MAX; i++) {
+		const char *text;
+
+		n = read(fd, record, sizeof record - 2);
+		if (n < 0 && errno == EPIPE)
+			continue; /* overwritten meanwhile */
+		if (n <= 0)
+			break;
+		record[n] = '\0';
+		text = strchr(record, ';');
+		record[strcspn(record, "\n")] = '\0';
+		if (text)
+			r = take_line(matching, text + 1, err);
+	}
+	return r;
+}
+
 static int read_file(struct matching *matching, struct tl_err *err)
 {
 	struct collect_context *context = matching->context;
@@ -87,7 +115,11 @@ static int read_file(struct matching *matching, struct tl_err *err)
 
 	if (r == TL_EACCES)
 		collect_note(context, matching->path, "denied", tl_err_text(&fault));
-	if (r < 0 || fstat(fd, &status) < 0 || !S_ISREG(status.st_mode))
+	if (r < 0 || fstat(fd, &status) < 0)
+		return 0;
+	if (S_ISCHR(status.st_mode) && tl_streq(matching->path, "/dev/kmsg"))
+		return read_ring(matching, fd, err);
+	if (!S_ISREG(status.st_mode))
 		return 0;
 	if (status.st_size > TAIL_BYTES)
 		lseek(fd, status.st_size - TAIL_BYTES, SEEK_SET);
@@ -111,7 +143,8 @@ static int read_glob(struct matching *matching, const char *source, struct tl_er
 	glob(pattern, 0, NULL, &found);
 	for (size_t i = 0; r == 0 && !matching->full && i < found.gl_pathc; i++) {
 		matching->path = found.gl_pathv[i] + strlen(root);
-		r = read_file(matching, err);
+		if (!collect_excluded(matching->context, matching->path))
+			r = read_file(matching, err);
 	}
 	globfree(&found);
 	return r;
@@ -123,9 +156,9 @@ int collect_matching(struct collect_context *context, struct tl_err *err)
 	const char *const *source = matching.needles;
 	int r = 0;
 
-	while (!tl_streq(*source, "--"))
+	while (*source && !tl_streq(*source, "--"))
 		source++;
-	for (source++; r == 0 && *source && !matching.full; source++)
+	for (source += *source ? 1 : 0; r == 0 && *source && !matching.full; source++)
 		r = read_glob(&matching, *source, err);
 	if (r < 0)
 		return r;

@@ -151,25 +151,58 @@ static bool relay_of(const struct collect_context *context, char host[static 256
 	       sscanf(url, "https://%255[^:/]:%7[0-9]", host, port) >= 1;
 }
 
-/* Resolves as any program does, in a thread that may be left behind: nothing of it is on the stack. */
-static struct addrinfo *look_up(const char *host, const char *port, int *ret_code)
+/* A lookup as any program does it, in a thread that may be left behind: nothing of it is on the stack. */
+struct lookup {
+	char host[256], port[8];
+	struct addrinfo hints;
+	struct gaicb request;
+};
+
+static struct lookup own_lookup, relay_lookup;
+
+static struct addrinfo *look_up(struct lookup *lookup, int *ret_code)
 {
-	static struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-	static char names[2][256];
-	static struct gaicb request;
-	static const struct gaicb *waited[] = {&request};
-	struct gaicb *list[] = {&request};
+	const struct gaicb *waited[] = {&lookup->request};
+	struct gaicb *list[] = {&lookup->request};
 	struct timespec most = {.tv_sec = 2 * TRY_MS / 1000};
 
-	snprintf(names[0], sizeof names[0], "%s", host);
-	snprintf(names[1], sizeof names[1], "%s", port);
-	request = (struct gaicb){.ar_name = names[0], .ar_service = names[1], .ar_request = &hints};
+	lookup->hints.ai_socktype = SOCK_STREAM;
+	lookup->request = (struct gaicb){.ar_name = lookup->host,
+					 .ar_service = lookup->port,
+					 .ar_request = &lookup->hints};
 	*ret_code = getaddrinfo_a(GAI_NOWAIT, list, 1, NULL);
 	if (*ret_code != 0)
 		return NULL;
 	gai_suspend(waited, 1, &most);
-	*ret_code = gai_error(&request);
-	return *ret_code == 0 ? request.ar_result : NULL;
+	*ret_code = gai_error(&lookup->request);
+	return *ret_code == 0 ? lookup->request.ar_result : NULL;
+}
+
+static struct addrinfo *try_lookup(const struct collect_context *context, struct lookup *lookup,
+				   const char *name, json_t *items)
+{
+	int64_t begun_ms = tl_clock_mono_ms(context->clock);
+	int code;
+	struct addrinfo *found = look_up(lookup, &code);
+
+	snapshot_add(items, name,
+		     json_pack("{s:o, s:b, s:I, s:s*}", "host", snapshot_text(lookup->host),
+			       "answers", code == 0, "ms",
+			       (json_int_t)(tl_clock_mono_ms(context->clock) - begun_ms), "error",
+			       code ? gai_strerror(code) : NULL));
+	return found;
+}
+
+/* The host's own name: what does not know itself makes many a program slow. */
+static void try_own_name(const struct collect_context *context, json_t *items)
+{
+	struct addrinfo *found;
+
+	if (context->root[0] || gethostname(own_lookup.host, sizeof own_lookup.host - 1) < 0)
+		return;
+	found = try_lookup(context, &own_lookup, "lookup own name", items);
+	if (found)
+		freeaddrinfo(found);
 }
 
 /* 0 when connected, else errno. */
@@ -211,33 +244,29 @@ static json_t *try_address(const struct collect_context *context, const struct a
 
 static void try_relay(const struct collect_context *context, json_t *items)
 {
-	char host[256], port[8], name[INET6_ADDRSTRLEN + 40], text[INET6_ADDRSTRLEN];
+	char name[INET6_ADDRSTRLEN + 40], text[INET6_ADDRSTRLEN];
 	struct addrinfo *found;
-	int64_t begun_ms = tl_clock_mono_ms(context->clock);
-	int code, count = 0;
+	int count = 0;
 
-	if (!relay_of(context, host, port))
+	if (!relay_of(context, relay_lookup.host, relay_lookup.port))
 		return;
-	found = look_up(host, port, &code);
-	snapshot_add(items, "lookup",
-		     json_pack("{s:o, s:b, s:I, s:s*}", "host", snapshot_text(host), "answers",
-			       code == 0, "ms",
-			       (json_int_t)(tl_clock_mono_ms(context->clock) - begun_ms), "error",
-			       code ? gai_strerror(code) : NULL));
+	found = try_lookup(context, &relay_lookup, "lookup relay", items);
 	for (const struct addrinfo *at = found; at && count < 4; at = at->ai_next, count++) {
 		if (getnameinfo(at->ai_addr, at->ai_addrlen, text, sizeof text, NULL, 0,
 				NI_NUMERICHOST) != 0)
 			continue;
-		snprintf(name, sizeof name, "relay %s port %s", text, port);
+		snprintf(name, sizeof name, "relay %s port %s", text, relay_lookup.port);
 		snapshot_add(items, name, try_address(context, at));
 	}
-	freeaddrinfo(found);
+	if (found)
+		freeaddrinfo(found);
 }
 
 int collect_reachability(struct collect_context *context, struct tl_err *err)
 {
 	static void (*const tries[])(const struct collect_context *,
-				     json_t *) = {try_gateways, try_name_servers, try_relay};
+				     json_t *) = {try_gateways, try_name_servers, try_own_name,
+						  try_relay};
 	tl_json *items = json_array();
 
 	for (size_t i = 0; i < TL_ARRAY_LEN(tries); i++) {

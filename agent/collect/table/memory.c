@@ -56,7 +56,7 @@ const struct collector memory_collectors[] = {
 	{"oom-history", "memory", "what was killed for want of memory", COLLECT_BUILTIN,
 	 COLLECT_MEDIUM, STANDARD | ROOT,
 	 S("invoked oom-killer", "oom-kill:", "Out of memory", "Killed process", "oom_reaper",
-	   "Memory cgroup out of memory", "systemd-oomd", "--", "/var/log/kern.log",
+	   "Memory cgroup out of memory", "systemd-oomd", "--", "/dev/kmsg", "/var/log/kern.log",
 	   "/var/log/kern.log.1", "/var/log/messages", "/var/log/messages-*[0-9]",
 	   "/var/log/syslog", "/var/log/syslog.1"),
 	 collect_matching, MIB, 8000},

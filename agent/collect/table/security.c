@@ -37,7 +37,7 @@ const struct collector security_collectors[] = {
 	{"denials", "security", "what SELinux, AppArmor and seccomp denied", COLLECT_BUILTIN,
 	 COLLECT_MEDIUM, STANDARD | ROOT,
 	 S("avc:  denied", "type=AVC", "type=USER_AVC", "type=SELINUX_ERR", "apparmor=\"DENIED\"",
-	   "type=SECCOMP", "--", "/var/log/audit/audit.log", "/var/log/kern.log",
+	   "type=SECCOMP", "--", "/dev/kmsg", "/var/log/audit/audit.log", "/var/log/kern.log",
 	   "/var/log/messages", "/var/log/syslog"),
 	 collect_matching, MIB, 8000},
 	{"logged-in", "security", "who is logged in", COLLECT_COMMAND, COLLECT_MEDIUM, STANDARD,

@@ -100,7 +100,8 @@ static void line_without_an_end_is_looked_at_once(void **state)
 	static char text[70000];
 
 	memset(text, 'x', sizeof text - 1);
-	memcpy(text + 60000, "oom", 3);
+	text[60000] = text[60001] = 'o';
+	text[60002] = 'm';
 	stage_file(stage, "/var/log/kern.log", text);
 	scene_play(stage, collect_matching, S("oom", "--", "/var/log/kern.log"));
 	assert_null(stage_member(stage, "matches/scene.txt"));

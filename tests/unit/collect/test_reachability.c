@@ -109,7 +109,7 @@ static void relay_of_the_enrolled_host_is_tried(void **state)
 	stage_file(stage, "/var/lib/towline-agent/identity.json",
 		   "{\"url\":\"https://127.0.0.1:1/path\"}");
 	scene_play(stage, collect_reachability, NULL);
-	lookup = scene_item(stage, "reachability", "lookup");
+	lookup = scene_item(stage, "reachability", "lookup relay");
 	relay = scene_item(stage, "reachability", "relay 127.0.0.1 port 1");
 	assert_true(json_is_true(json_object_get(lookup, "answers")));
 	assert_true(json_is_false(json_object_get(relay, "answers")));

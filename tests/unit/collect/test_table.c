@@ -117,7 +117,8 @@ static bool runs_a_program(const struct collector *row)
 {
 	return row->kind == COLLECT_COMMAND || row->run == collect_when ||
 	       row->run == collect_each_interface || row->run == collect_each_disk ||
-	       row->run == collect_each_array || row->run == collect_each_line;
+	       row->run == collect_each_array || row->run == collect_each_nvme ||
+	       row->run == collect_each_line;
 }
 
 static void check_program(const char *program)
