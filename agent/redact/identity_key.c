@@ -55,9 +55,12 @@ int tl_identity_key_load(const char *state_dir, uint8_t ret_key[static TL_IDENTI
 int tl_identity_state_dir(char ret_path[static PATH_MAX], struct tl_err *err)
 {
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	const char *given = getenv("TOWLINE_STATE");
 	int len = -1;
 
-	if (geteuid() == 0)
+	if (given && *given == '/')
+		len = snprintf(ret_path, PATH_MAX, "%s", given);
+	else if (geteuid() == 0)
 		len = snprintf(ret_path, PATH_MAX, "%s", TL_PSEUDONYM_STATE_DIR);
 	else if (state && *state == '/')
 		len = snprintf(ret_path, PATH_MAX, "%s/towline", state);

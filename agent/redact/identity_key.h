@@ -17,7 +17,7 @@ TL_MUST_CHECK int tl_identity_key_load(const char *state_dir,
 				       struct tl_err *err);
 
 #define TL_PSEUDONYM_STATE_DIR "/var/lib/towline-helper"
-/* Where key and map of this process' user are: the helper's state directory for root, else
+/* Where key and map of this process' user are: $TOWLINE_STATE, else the helper's state directory for root, else
  * $XDG_STATE_HOME/towline or ~/.local/state/towline. TL_ECONFIG when there is no home. */
 TL_MUST_CHECK int tl_identity_state_dir(char ret_path[static PATH_MAX], struct tl_err *err);
 

@@ -187,6 +187,10 @@ static void the_state_is_where_a_person_keeps_it(void **state TL_UNUSED)
 {
 	char path[PATH_MAX];
 
+	assert_int_equal(setenv("TOWLINE_STATE", "/x/given", 1), 0);
+	assert_int_equal(tl_identity_state_dir(path, NULL), 0);
+	assert_string_equal(path, "/x/given");
+	assert_int_equal(unsetenv("TOWLINE_STATE"), 0);
 	if (geteuid() == 0) {
 		assert_int_equal(tl_identity_state_dir(path, NULL), 0);
 		assert_string_equal(path, TL_PSEUDONYM_STATE_DIR);
