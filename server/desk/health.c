@@ -1,11 +1,13 @@
 #include "desk/health.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <towline/clock.h>
 #include <towline/str.h>
 
 #define UNIT_MAX 16
+#define KEY_MAX 400 /* a name, a subject */
 #define FACTS_BYTES_MAX (1024 * 1024)
 
 struct fact {
@@ -107,19 +109,26 @@ static const char *member(const json_t *fact, const char *name)
 	return text ? text : "";
 }
 
-/* Where a fact stands by name and subject; the array's length when it does not. */
-static size_t find(const json_t *facts, const json_t *wanted)
+/* Of facts by name and subject; a name has no newline, so that no two keys are the same by accident. */
+static void key_of(const json_t *fact, char key[static KEY_MAX])
 {
-	size_t count = json_array_size(facts), i = 0;
+	snprintf(key, KEY_MAX, "%s\n%s", member(fact, "name"), member(fact, "subject"));
+}
 
-	for (; i < count; i++) {
-		const json_t *fact = json_array_get(facts, i);
+static json_t *by_key(const json_t *facts)
+{
+	json_t *map = json_object();
+	const json_t *fact;
+	size_t i;
 
-		if (strcmp(member(fact, "name"), member(wanted, "name")) == 0 &&
-		    strcmp(member(fact, "subject"), member(wanted, "subject")) == 0)
-			break;
+	json_array_foreach(facts, i, fact)
+	{
+		char key[KEY_MAX];
+
+		key_of(fact, key);
+		json_object_set(map, key, (json_t *)(uintptr_t)fact);
 	}
-	return i;
+	return map;
 }
 
 static json_t *dated(const json_t *fact, const json_t *before, const char *now)
@@ -134,33 +143,43 @@ static json_t *dated(const json_t *fact, const json_t *before, const char *now)
 	return copy;
 }
 
+static json_t *values_of(const json_t *map)
+{
+	json_t *list = json_array();
+	const char *key;
+	json_t *fact;
+
+	json_object_foreach((json_t *)(uintptr_t)map, key, fact)
+	{
+		json_array_append(list, fact);
+	}
+	return list;
+}
+
 /* A full one says all; else what was known stays unless it is told or gone. */
 int tl_host_health_merge(const json_t *known, const struct tl_host_health *told, const char *now,
 			 json_t **ret_facts, struct tl_err *err)
 {
-	tl_json *facts =
-		told->full || !known ? json_array() : json_copy((json_t *)(uintptr_t)known);
+	tl_json *before = by_key(known);
+	tl_json *after = told->full ? json_object() : json_copy(before);
 	const json_t *item;
+	char key[KEY_MAX];
 	size_t i;
 
 	json_array_foreach(told->gone, i, item)
 	{
-		json_array_remove(facts, find(facts, item));
+		key_of(item, key);
+		json_object_del(after, key);
 	}
 	json_array_foreach(told->facts, i, item)
 	{
-		size_t at = find(facts, item);
-		json_t *fact = dated(item, json_array_get(known, find(known, item)), now);
-
-		if (at < json_array_size(facts))
-			json_array_set_new(facts, at, fact);
-		else
-			json_array_append_new(facts, fact);
+		key_of(item, key);
+		json_object_set_new(after, key, dated(item, json_object_get(before, key), now));
 	}
-	if (json_array_size(facts) > TL_HOST_FACTS_MAX)
+	if (json_object_size(after) > TL_HOST_FACTS_MAX)
 		return tl_err_set(err, TL_ETOOBIG, "a host has at most %d facts",
 				  TL_HOST_FACTS_MAX);
-	*ret_facts = tl_steal(&facts);
+	*ret_facts = values_of(after);
 	return 0;
 }
 
