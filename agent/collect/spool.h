@@ -15,8 +15,8 @@ struct spool;
 
 /* The file, once there is one, is in TMPDIR, else /tmp, else in memory. */
 TL_MUST_CHECK int spool_new(bool sealed, struct spool **ret_spool, struct tl_err *err);
-/* Appends; a tl_redact_output: `spool` is a struct spool. */
-int spool_write(void *spool, const void *bytes, size_t len, struct tl_err *err);
+/* Appends; a tl_redact_output: `arg` is the spool. */
+int spool_write(void *arg, const void *bytes, size_t len, struct tl_err *err);
 uint64_t spool_size(const struct spool *spool);
 /* Exactly `len` bytes from `offset` on, all of which were written. */
 TL_MUST_CHECK int spool_read(struct spool *spool, uint64_t offset, void *bytes, size_t len,

@@ -89,12 +89,20 @@ static void set_list(struct collection *collection, const char *option)
 	json_object_set_new(collection->request, option, list);
 }
 
-static int read_recipients(struct collection *collection, struct tl_err *err)
+/* Those of the command, else those of the configuration. */
+static int read_recipients(struct collection *collection, const struct tl_agent_config *config,
+			   struct tl_err *err)
 {
-	json_t *list = json_array();
+	json_t *list = NULL;
 	const char *file;
 	int rc = 0;
 
+	if (tl_cli_has(collection->cli, "recipient"))
+		list = json_array();
+	else
+		rc = tl_agent_recipients(config, &list, err);
+	if (rc != 0)
+		return rc;
 	json_object_set_new(collection->request, "recipients", list);
 	for (size_t i = 0; rc == 0 && (file = tl_cli_get_nth(collection->cli, "recipient", i));
 	     i++) {
@@ -140,11 +148,12 @@ static int confirm_off(const struct collection *collection, struct tl_err *err)
 			  "a bundle from which nothing is removed needs a yes (--yes)");
 }
 
-static int make_request(struct collection *collection, const char *profile, struct tl_err *err)
+static int make_request(struct collection *collection, const struct tl_agent_config *config,
+			struct tl_err *err)
 {
 	collection->request =
 		json_pack("{s:s, s:s, s:s, s:s}", "summary", "collected by hand", "profile",
-			  profile, "agent_version", TOWLINE_VERSION, "level", "secrets");
+			  config->profile, "agent_version", TOWLINE_VERSION, "level", "secrets");
 	for (size_t i = 0; i < TL_ARRAY_LEN(text_options); i++) {
 		const char *value = tl_cli_get(collection->cli, text_options[i]);
 
@@ -156,7 +165,7 @@ static int make_request(struct collection *collection, const char *profile, stru
 		json_object_set_new(collection->request, "dry_run", json_true());
 	set_list(collection, "exclude");
 	set_list(collection, "include");
-	return read_recipients(collection, err);
+	return read_recipients(collection, config, err);
 }
 
 /* ---- the file --------------------------------------------------------------------------------- */
@@ -402,7 +411,7 @@ int tl_cmd_collect(const struct tl_cli *cli, struct tl_err *err)
 	int rc = tl_cmd_config(cli, &config, err);
 
 	if (rc == 0)
-		rc = make_request(&collection, config.profile, err);
+		rc = make_request(&collection, &config, err);
 	if (rc == 0)
 		rc = apply_policy(&collection, err);
 	if (rc == 0)

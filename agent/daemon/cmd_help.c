@@ -140,7 +140,8 @@ static void discard(struct request *request)
 }
 
 /* The bundle itself, as it would be sent, in the hands of who is asked. */
-static void show_member(struct request *request, const char *path)
+static void look_into(struct request *request, const char *what,
+		      int (*show_part)(int fd, const char *what, struct tl_err *err))
 {
 	tl_auto(tl_ipc_message) struct tl_ipc_message answer = TL_IPC_MESSAGE_INIT;
 	tl_json *args = json_pack("{s:s}", "help_id", request->help_id);
@@ -151,7 +152,7 @@ static void show_member(struct request *request, const char *path)
 	if (rc == 0 && answer.fd_count != 1)
 		rc = tl_err_set(&err, TL_EPROTO, "the agent did not hand over the bundle");
 	if (rc == 0)
-		rc = cmd_help_show_member(answer.fds[0], path, &err);
+		rc = show_part(answer.fds[0], what, &err);
 	if (rc != 0)
 		fprintf(stderr, "towline-agent: %s\n", tl_err_text(&err));
 }
@@ -177,12 +178,14 @@ static int confirm(struct request *request, bool *ret_yes, struct tl_err *err)
 		const char *word = answer;
 
 		tl_cmd_ask("Send this? [y/N, l lists every file, s FILE shows one, x FILE leaves "
-			   "one out] ",
+			   "one out, r RULE shows what became of such lines] ",
 			   answer, sizeof(answer));
 		if (tl_streq(word, "l") || tl_streq(word, "list")) {
 			cmd_help_show_files(json_object_get(request->prepared, "bundle"), SIZE_MAX);
 		} else if (tl_str_starts(word, "s ") && word[2]) {
-			show_member(request, word + 2);
+			look_into(request, word + 2, cmd_help_show_member);
+		} else if (tl_str_starts(word, "r ") && word[2]) {
+			look_into(request, word + 2, cmd_help_show_rule);
 		} else if (tl_str_starts(word, "x ") && word[2]) {
 			rc = leave_out(request, word + 2, err);
 			if (rc == 0)

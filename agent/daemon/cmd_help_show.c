@@ -8,6 +8,7 @@
 #include "daemon/cmd.h"
 
 #define FILES_SHOWN 20
+#define SAMPLES "5" /* lines of a rule */
 
 void cmd_help_show_files(const json_t *bundle, size_t shown)
 {
@@ -71,9 +72,8 @@ void cmd_help_show(const json_t *bundle, const char *relay, const char *summary)
 	putchar('\n');
 }
 
-int cmd_help_show_member(int fd, const char *path, struct tl_err *err)
+static int run_inspect(int fd, const char *const *argv, struct tl_err *err)
 {
-	const char *const argv[] = {"towline-agent", "inspect", "--show", path, "--", "-", NULL};
 	const int fds[] = {fd, STDOUT_FILENO};
 	char program[PATH_MAX];
 	pid_t pid = -1;
@@ -92,4 +92,21 @@ int cmd_help_show_member(int fd, const char *path, struct tl_err *err)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	return 0; /* it said itself what was wrong */
+}
+
+int cmd_help_show_member(int fd, const char *path, struct tl_err *err)
+{
+	const char *const argv[] = {"towline-agent", "inspect", "--show", path, "--", "-", NULL};
+
+	return run_inspect(fd, argv, err);
+}
+
+int cmd_help_show_rule(int fd, const char *rule, struct tl_err *err)
+{
+	char text[256];
+	const char *const argv[] = {
+		"towline-agent", "inspect", "--max", SAMPLES, "--search", text, "--", "-", NULL};
+
+	snprintf(text, sizeof(text), "[redacted:%s]", rule);
+	return run_inspect(fd, argv, err);
 }

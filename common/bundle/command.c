@@ -21,11 +21,14 @@ static int search(const struct tl_cli *cli, int fd, int *ret_status, struct tl_e
 		.is_regex = regex != NULL,
 		.json = tl_cli_has(cli, "json"),
 	};
+	const char *max = tl_cli_get(cli, "max");
 	uint64_t found = 0;
 	int r;
 
 	if (regex && tl_cli_has(cli, "search"))
 		return tl_err_set(err, TL_EUSAGE, "--search and --regex exclude each other");
+	if (max && tl_str_u64(max, UINT64_MAX, &what.max))
+		return tl_err_set(err, TL_EUSAGE, "--max needs a number of lines");
 	r = tl_bundle_search(fd, &what, stdout, &found, err);
 	if (r == 0)
 		*ret_status = found == 0;

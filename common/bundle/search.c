@@ -57,7 +57,8 @@ static void end_line(struct search *search)
 	search->line++;
 	if (matches(search)) {
 		search->found++;
-		print_line(search);
+		if (search->what->max == 0 || search->found <= search->what->max)
+			print_line(search);
 	}
 	tl_buf_reset(&search->text);
 }
@@ -85,8 +86,11 @@ static int on_data(void *arg, const void *bytes, size_t len, struct tl_err *err)
 	const char *at = bytes;
 
 	(void)err;
-	if (!bytes && search->text.len > 0)
-		end_line(search);
+	if (!at) {
+		if (search->text.len > 0)
+			end_line(search);
+		return 0;
+	}
 	while (len > 0) {
 		const char *end = memchr(at, '\n', len);
 		size_t part = end ? (size_t)(end - at) : len;

@@ -14,6 +14,7 @@
 static const struct tl_cli_option tl_bundle_inspect_options[] = {
 	TL_BUNDLE_KEY_OPTIONS,
 	{0, "json", NULL, "Print JSON, for programs."},
+	{0, "max", "NUMBER", "Print so many lines of a search at most."},
 	{'s', "search", "TEXT", "Print the lines of all members that hold TEXT, as file:line."},
 	{0, "regex", "EXPR", "As --search, by a POSIX extended regular expression."},
 	{0, "show", "MEMBER", "Print one member."},

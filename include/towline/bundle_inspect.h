@@ -29,6 +29,7 @@ struct tl_bundle_search {
 	const char *text;
 	bool is_regex; /* POSIX extended */
 	bool json;     /* a line {"file", "line", "text"} each */
+	uint64_t max;  /* lines that are printed; all are counted; 0: all */
 };
 /* Prints each line of each member that holds the text, "file:line: text". Lines are looked at up to 64 KiB.
  * TL_EINVAL for an expression that does not compile. */

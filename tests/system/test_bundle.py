@@ -143,8 +143,10 @@ def test_what_was_not_collected_is_never_gone(place):
 
 
 def test_a_file_is_shown_and_left_out_before_sending(relay, engineer, endpoint):
-    done = endpoint.command("get-help", "look", "--profile", "quick",
-                            stdin="s MANIFEST.json\nx root/etc/os-release\nl\ny\n")
+    done = endpoint.command("get-help", "my password=Xk39vLq2TzP is wrong", "--profile", "quick",
+                            stdin="s MANIFEST.json\nr assignment\nx root/etc/os-release\nl\ny\n")
+    assert "MANIFEST.json:1: " in done.stdout  # the summary is in it, redacted
+    assert "[redacted:assignment]" in done.stdout
     before, after = done.stdout.split("Nothing is sent yet", 2)[1:]
     assert '"profile":"quick"' in before
     assert "root/etc/os-release" in before + after
