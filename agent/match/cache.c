@@ -172,3 +172,17 @@ void cache_store(const char *dir, const uint8_t key[static TL_SHA256_LEN], const
 	    tl_fs_write_file(dir_fd, name, 0600, file.data, file.len, NULL) < 0)
 		return; /* a cache that fails costs time and nothing else */
 }
+
+const char *tl_match_cache_dir(char path[static PATH_MAX])
+{
+	const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+	int len = -1;
+
+	if (cache && *cache == '/')
+		len = snprintf(path, PATH_MAX, "%s/towline", cache);
+	else if (geteuid() == 0)
+		len = snprintf(path, PATH_MAX, "/var/cache/towline");
+	else if (home && *home == '/')
+		len = snprintf(path, PATH_MAX, "%s/.cache/towline", home);
+	return len > 0 && len < PATH_MAX ? path : NULL;
+}

@@ -10,6 +10,7 @@
 #ifndef TOWLINE_MATCH_H
 #define TOWLINE_MATCH_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <towline/attr.h>
@@ -57,6 +58,10 @@ bool tl_match_was_cached(const struct tl_match *match);
 size_t tl_match_size(const struct tl_match *match);
 void tl_match_free(struct tl_match *match);
 TL_DEFINE_AUTO_PTR(tl_match, tl_match_free);
+
+/* Where the effective user's databases are kept: /var/cache/towline for root, else below $XDG_CACHE_HOME or
+ * ~/.cache. NULL when there is no such place. */
+const char *tl_match_cache_dir(char path[static PATH_MAX]);
 
 /* Would tl_match_open take this one? 0, TL_EINVAL with the reason, TL_EUNSUPPORTED. */
 TL_MUST_CHECK int tl_match_check(const struct tl_match_pattern *pattern, struct tl_err *err);

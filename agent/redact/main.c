@@ -4,7 +4,7 @@
 #include "redact/reveal.h"
 
 static const struct tl_cli_command commands[] = {
-	TL_REDACT_COMMAND(redact_filter),
+	TL_REDACT_COMMAND(redact_command),
 	TL_REVEAL_COMMAND(redact_reveal),
 };
 

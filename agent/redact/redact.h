@@ -34,6 +34,8 @@ TL_MUST_CHECK int tl_redact_rules_open(const struct tl_redact_sources *sources,
 /* The rules of one file's text alone. */
 TL_MUST_CHECK int tl_redact_rules_parse(const char *name, const char *text, size_t len,
 					struct tl_redact_rules **ret_rules, struct tl_err *err);
+/* Is the file at `path` a good one? Rules of our own that it disables are there. */
+TL_MUST_CHECK int tl_redact_rules_lint(const char *path, struct tl_err *err);
 /* What the rules are called in a bundle's manifest: TL_REDACT_RULESET, with a digest of the site's where
  * there are some. */
 const char *tl_redact_rules_name(const struct tl_redact_rules *rules);

@@ -119,6 +119,18 @@ int tl_redact_rules_parse(const char *name, const char *text, size_t len,
 	return r < 0 ? r : ruleset_new(&set, name, NULL, ret_rules, err);
 }
 
+/* Beside our own rules, as it will stand; the gates are not needed. */
+int tl_redact_rules_lint(const char *path, struct tl_err *err)
+{
+	tl_auto(rule_set) struct rule_set set = {.rules = NULL};
+	tl_auto(tl_yaml) struct tl_yaml *yaml = NULL;
+	int r = tl_yaml_load(path, &yaml, err);
+
+	if (r == 0)
+		r = load_builtin(&set, err);
+	return r < 0 ? r : load_rules(&set, yaml, err);
+}
+
 int tl_redact_rules_new(const struct tl_redact_rule *rows TL_UNUSED, size_t count TL_UNUSED,
 			struct tl_redact_rules **ret_rules, struct tl_err *err)
 {
