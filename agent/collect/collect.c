@@ -65,6 +65,7 @@ static int open_identities(struct run *run, struct tl_err *err)
 		.state_dir = run->request->state_dir ? run->request->state_dir : own,
 		.site_file = run->options->names_file,
 		.root = run->options->root,
+		.map_fd = run->request->has_map ? run->options->map_fd : 0,
 	};
 	int r = 0;
 

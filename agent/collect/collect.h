@@ -27,6 +27,7 @@ struct collect_request {
 	json_t *exclude, *include; /* lists of texts; NULL: none */
 	json_t *recipients;	   /* list of PEM certificates; NULL: not encrypted */
 	const char *state_dir;	   /* of the pseudonyms' key and map; for level "identities" */
+	bool has_map;		   /* the map comes open, as options->map_fd */
 	int64_t max_bytes;	   /* of the bundle; 0: what a reader takes */
 	bool dry_run;		   /* tell what would be taken, and take nothing */
 };
@@ -46,6 +47,7 @@ struct collect_options {
 	const char *profiles_dir, *collectors_dir, *rules_dir, *analyzers_dir;
 	const char *names_file; /* the site's names (redact/identity.h); NULL: none */
 	const char *cache_dir;	/* for what is compiled; NULL: none */
+	int map_fd;		/* of pseudonyms; taken over where the request says so */
 };
 
 /* Writes the bundle to options->bundle_fd. *ret_result (the caller's) is docs/protocol.md's result of

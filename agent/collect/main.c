@@ -1,5 +1,6 @@
 /* towline-collect: makes one bundle. Run by the helper or the agent, never by a person:
- * fd 0 one JSON request, fd 1 the JSON result, fd 3 the bundle, fd 4 (where open) progress. */
+ * fd 0 one JSON request, fd 1 the JSON result, fd 3 the bundle, fd 4 (where open) progress, fd 5 (where
+ * the request says so) the map of pseudonyms. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <towline/log.h>
 #include <towline/str.h>
 
+#include "analyze/analyze.h"
 #include "collect/analyzers_command.h"
 #include "collect/analyzers_run.h"
 #include "collect/collect.h"
@@ -21,6 +23,7 @@
 
 #define BUNDLE_FD 3
 #define PROGRESS_FD 4
+#define MAP_FD 5
 
 static const char usage[] =
 	"usage: towline-collect <REQUEST 3>BUNDLE [4>PROGRESS] >RESULT\n"
@@ -67,6 +70,7 @@ static int collect(struct tl_err *err)
 		.root = "",
 		.bundle_fd = BUNDLE_FD,
 		.progress_fd = fcntl(PROGRESS_FD, F_GETFD) < 0 ? -1 : PROGRESS_FD,
+		.map_fd = MAP_FD,
 	};
 	int r = read_request(&json, err);
 
@@ -96,8 +100,29 @@ static void tell_failure(const struct tl_err *err)
 		(void)!write(STDOUT_FILENO, "\n", 1);
 }
 
+/* Who collects for others may not write where root's cache is: root compiles for it beforehand. */
+static int prepare(const struct tl_cli *cli TL_UNUSED, struct tl_err *err)
+{
+	tl_auto(tl_redact_rules) struct tl_redact_rules *rules = NULL;
+	tl_auto(tl_analysis_rules) struct tl_analysis_rules *analyzers = NULL;
+	struct collect_options options = {.root = ""};
+	struct places places;
+	int r;
+
+	places_find(&places, &options);
+	limits_be_idle();
+	r = tl_redact_rules_open(&(struct tl_redact_sources){options.rules_dir, options.cache_dir},
+				 &rules, err);
+	if (r == 0)
+		r = tl_analysis_rules_open(&(struct tl_analysis_sources){options.analyzers_dir,
+									 options.cache_dir},
+					   &analyzers, err);
+	return r;
+}
+
 static const struct tl_cli_command commands[] = {
 	TL_ANALYZERS_COMMANDS(analyzers_lint, analyzers_list),
+	{"prepare", NULL, 0, 0, "compile the rules for later collections", NULL, NULL, prepare},
 	TL_PROFILE_COMMANDS(profile_lint, profile_list, profile_show),
 };
 static const struct tl_cli_option program_options[] = {
@@ -122,7 +147,7 @@ static int run_collection(void)
 		      stderr);
 		return tl_err_exit_status(TL_EUSAGE);
 	}
-	for (int fd = BUNDLE_FD; fd <= PROGRESS_FD; fd++)
+	for (int fd = BUNDLE_FD; fd <= MAP_FD; fd++)
 		fcntl(fd, F_SETFD, FD_CLOEXEC);
 	interrupt_install();
 	/* nobody waits for a bundle whose asker has gone */

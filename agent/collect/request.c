@@ -21,6 +21,7 @@ static const struct tl_json_member request_members[] = {
 	{"consent", TL_JSON_TEXT, false, FIELD(consent), 0, 128},
 	{"dry_run", TL_JSON_BOOL, false, FIELD(dry_run), 0, 0},
 	{"exclude", TL_JSON_ARRAY, false, FIELD(exclude), 0, LIST_MAX},
+	{"has_map", TL_JSON_BOOL, false, FIELD(has_map), 0, 0},
 	{"help_id", TL_JSON_ID, false, FIELD(help_id), 0, 0},
 	{"host", TL_JSON_TEXT, false, FIELD(host), 0, 256},
 	{"include", TL_JSON_ARRAY, false, FIELD(include), 0, LIST_MAX},

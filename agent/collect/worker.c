@@ -136,8 +136,9 @@ static int keep_descriptors(int stream_fd, int root_fd, int map_fd)
 		return -1;
 	if (map_fd <= ROOT_FD)
 		return close_range(ROOT_FD + 1, ~0u, 0);
-	return close_range(ROOT_FD + 1, (unsigned)map_fd - 1, 0) |
-	       close_range((unsigned)map_fd + 1, ~0u, 0);
+	if (map_fd > ROOT_FD + 1 && close_range(ROOT_FD + 1, (unsigned)map_fd - 1, 0) < 0)
+		return -1;
+	return close_range((unsigned)map_fd + 1, ~0u, 0);
 }
 
 static void be_worker(const struct worker_setup *setup, bool privileged, int stream_fd,

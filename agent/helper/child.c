@@ -214,6 +214,9 @@ static void run_child(const struct tl_child_spec *spec, int status_fd)
 {
 	bool was_root = geteuid() == 0;
 
+	/* the group bounds what it may take; without it, it runs all the same */
+	if (spec->cgroup_fd > 0 && write(spec->cgroup_fd, "0", 1) < 0)
+		errno = 0;
 	if (map_fds(spec, &status_fd) != 0)
 		fail_child(status_fd, STEP_FDS);
 	if (lead_session(spec) != 0)

@@ -36,6 +36,7 @@ struct tl_child_spec {
 	bool read_all; /* as root: keeps CAP_DAC_READ_SEARCH beyond the change of account */
 	bool examine;  /* with read_all: CAP_SYS_PTRACE, CAP_SYSLOG and CAP_NET_ADMIN, too */
 	mode_t umask;  /* of the child */
+	int cgroup_fd; /* cgroup.procs of the group that it joins; 0: it stays in ours */
 };
 
 #define TL_CHILD_START_MS 5000 /* a home on a dead file server must not hold the helper up */

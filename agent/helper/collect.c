@@ -11,6 +11,7 @@
 #include <towline/program.h>
 
 #include "helper/helper.h"
+#include "helper/pseudonyms.h"
 
 #define OUTPUT_MAX (8 * 1024 * 1024)
 #define ANSWER_MAX (TL_IPC_PACKET_MAX - 4096)
@@ -82,6 +83,7 @@ static void collection_close(struct tl_collection *collection)
 {
 	struct tl_helper *helper = collection->helper;
 
+	tl_cgroup_end(&helper->cgroup);
 	helper->collection = NULL;
 	uv_close((uv_handle_t *)&collection->timer, on_handle_closed);
 	uv_close((uv_handle_t *)&collection->output, on_handle_closed);
@@ -254,10 +256,16 @@ static void set_list(json_t *request, const char *name, json_t *list)
 		json_object_set(request, name, list);
 }
 
+static bool is_pseudonymous(const struct collect_args *args)
+{
+	return tl_streq(args->level, "identities");
+}
+
 /* What the collector is told: what was asked for, and what policy adds. */
 static json_t *make_request(const struct tl_helper *helper, const struct collect_args *args)
 {
 	json_t *exclude = args->exclude ? json_deep_copy(args->exclude) : json_array();
+	char state_dir[PATH_MAX];
 	json_t *request =
 		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:o}", "help_id", args->help_id,
 			  "summary", args->summary, "profile", args->profile, "level", args->level,
@@ -275,6 +283,10 @@ static json_t *make_request(const struct tl_helper *helper, const struct collect
 	set_text(request, "boot", args->boot);
 	set_list(request, "include", args->include);
 	set_list(request, "recipients", args->recipients);
+	if (is_pseudonymous(args) && realpath(helper->options.state_dir, state_dir)) {
+		json_object_set_new(request, "state_dir", json_string(state_dir));
+		json_object_set_new(request, "has_map", json_true());
+	}
 	return request;
 }
 
@@ -293,6 +305,15 @@ static int write_request(const struct tl_helper *helper, const struct collect_ar
 	return tl_fs_write_all(fd, text.data, text.len, err);
 }
 
+/* Pseudonyms need the map; -1 where none are asked for. */
+static int open_map(const struct tl_helper *helper, const struct collect_args *args, int *ret_fd,
+		    struct tl_err *err)
+{
+	*ret_fd = -1;
+	return is_pseudonymous(args) ? tl_pseudonyms_open(helper->options.state_dir, ret_fd, err)
+				     : 0;
+}
+
 static int start_collector(struct tl_helper *helper, const struct collect_args *args,
 			   const struct tl_ask *ask, struct tl_collection *collection,
 			   struct tl_err *err)
@@ -300,6 +321,7 @@ static int start_collector(struct tl_helper *helper, const struct collect_args *
 	static const char *const argv[] = {"towline-collect", NULL};
 	static const char *const env[] = {AGENT_PATH, "LC_ALL=C.UTF-8", NULL};
 	tl_fd int input_read = -1, input_write = -1, output_write = -1, null_fd = -1;
+	tl_fd int map_fd = -1, cgroup_fd = -1;
 	int input[2], output[2];
 	char path[PATH_MAX];
 	int rc = tl_program_path("towline-collect", path, err);
@@ -317,16 +339,21 @@ static int start_collector(struct tl_helper *helper, const struct collect_args *
 	fcntl(output[0], F_SETFL, O_NONBLOCK);
 	null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	rc = write_request(helper, args, input_write, err);
+	if (rc == 0)
+		rc = open_map(helper, args, &map_fd, err);
 	if (rc != 0)
 		return rc;
+	cgroup_fd = tl_cgroup_begin(&helper->cgroup);
 	return tl_child_start(
 		&(struct tl_child_spec){
 			.path = path,
 			.argv = argv,
 			.env = env,
 			.fds = (int[]){input_read, output_write, STDERR_FILENO, ask->message.fds[0],
-				       ask->message.fd_count > 1 ? ask->message.fds[1] : null_fd},
-			.fd_count = 5,
+				       ask->message.fd_count > 1 ? ask->message.fds[1] : null_fd,
+				       map_fd},
+			.fd_count = map_fd >= 0 ? 6 : 5,
+			.cgroup_fd = cgroup_fd > 0 ? cgroup_fd : 0,
 			.account = &helper->agent,
 			.directory = "/",
 			.read_all = true,

@@ -5,6 +5,7 @@
 #include <uv.h>
 
 #include "core/service.h"
+#include "helper/cgroup.h"
 #include "helper/collect.h"
 #include "helper/policy.h"
 #include "helper/session.h"
@@ -35,6 +36,7 @@ struct tl_helper {
 	uv_loop_t loop;
 	uv_signal_t signals[3]; /* SIGCHLD, SIGTERM, SIGINT */
 	int state_fd, lock_fd;
+	struct tl_cgroup cgroup; /* of collections */
 	struct tl_policy policy;
 	struct tl_trust trust;
 	struct tl_spent *spent;

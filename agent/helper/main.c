@@ -51,6 +51,8 @@ static int run(const struct tl_cli *cli, struct tl_err *err)
 	tl_log_open("towline-helper", TL_LOG_AUTO, TL_LOG_INFO);
 	rc = tl_helper_new(&options, &helper, err);
 	if (rc == 0)
+		tl_cgroup_open(&helper->cgroup);
+	if (rc == 0)
 		rc = tl_privilege_drop(err);
 	if (rc != 0)
 		return rc;

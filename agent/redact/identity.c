@@ -51,7 +51,9 @@ int tl_identities_open(const struct tl_identity_places *places,
 	if (r == 0)
 		r = tl_identities_new(key, &names, &identities, err);
 	tl_wipe(key, sizeof key);
-	if (r == 0)
+	if (r == 0 && places->map_fd > 0)
+		identities->map_fd = places->map_fd;
+	else if (r == 0)
 		r = tl_identity_map_open(places->state_dir, &identities->map_fd, err);
 	if (r < 0)
 		return r;

@@ -73,6 +73,7 @@ struct tl_identity_places {
 	const char *state_dir;
 	const char *site_file; /* NULL: none */
 	const char *root;      /* "": this host */
+	int map_fd; /* the map, open for appending, taken over; 0: it is opened in state_dir */
 };
 #define TL_IDENTITY_SITE_FILE "/etc/towline/identities.yaml"
 TL_MUST_CHECK int tl_identities_open(const struct tl_identity_places *places,
