@@ -51,6 +51,22 @@ json_t *tl_identity_json(const struct tl_identity *identity)
 			 "authority_key", identity->authority_key);
 }
 
+void tl_identity_relay_host(const struct tl_identity *identity, char host[static TL_RELAY_HOST_MAX])
+{
+	const char *begin = strstr(identity->url, "://");
+	size_t len;
+
+	begin = begin ? begin + 3 : identity->url;
+	if (*begin == '[')
+		len = strcspn(++begin, "]");
+	else
+		len = strcspn(begin, ":/");
+	if (len >= TL_RELAY_HOST_MAX)
+		len = 0;
+	memcpy(host, begin, len);
+	host[len] = '\0';
+}
+
 bool tl_identity_equal(const struct tl_identity *a, const struct tl_identity *b)
 {
 	return tl_streq(a->host_id, b->host_id) && tl_streq(a->relay_id, b->relay_id) &&

@@ -34,6 +34,10 @@ TL_MUST_CHECK int tl_identity_save(int state_fd, const struct tl_identity *ident
 json_t *tl_identity_json(const struct tl_identity *identity);
 TL_MUST_CHECK int tl_identity_from_json(const json_t *json, struct tl_identity *ret_identity,
 					struct tl_err *err);
+/* The relay's host as its URL has it, without port; an IPv6 address without brackets. */
+#define TL_RELAY_HOST_MAX 256
+void tl_identity_relay_host(const struct tl_identity *identity,
+			    char host[static TL_RELAY_HOST_MAX]);
 bool tl_identity_equal(const struct tl_identity *a, const struct tl_identity *b);
 
 /* Loads the key file, making it first where there is none. */

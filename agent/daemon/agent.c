@@ -115,13 +115,11 @@ static void on_health_taken(void *arg, const json_t *health)
 /* What towline-health cannot know by itself. */
 static json_t *health_facts(const struct tl_agent *agent)
 {
-	const char *host = strstr(agent->identity.url, "://");
-	char name[256];
+	char name[TL_RELAY_HOST_MAX];
 	int64_t items;
 	uint64_t bytes;
 
-	snprintf(name, sizeof(name), "%s", host ? host + 3 : "");
-	name[strcspn(name, ":/")] = '\0';
+	tl_identity_relay_host(&agent->identity, name);
 	tl_queue_load(agent->queue, &items, &bytes);
 	return json_pack("{s:s, s:s, s:I, s:I}", "relay_host", name, "ca_file", agent->ca_file,
 			 "clock_offset_ms", (json_int_t)tl_relay_offset_ms(agent->relay),

@@ -5,6 +5,7 @@
 
 #include "health/command.h"
 #include "health/feed.h"
+#include "health/local.h"
 #include "health/print.h"
 
 #define NAGIOS_UNKNOWN 3
@@ -14,12 +15,16 @@ static int nagios_status = -1;
 
 static int take(const struct tl_cli *cli, json_t **ret_snapshot, struct tl_err *err)
 {
+	struct tl_health_agent agent = {.queue_items = -1};
 	struct tl_health_options options = {
 		.config = tl_cli_get(cli, "thresholds"),
 		.only = tl_cli_get(cli, "only"),
+		.agent = &agent,
 	};
+	struct health_local local;
+	int r = health_local_load(tl_cli_get(cli, "config"), &local, &agent, err);
 
-	return tl_health_take(&options, ret_snapshot, err);
+	return r < 0 ? r : tl_health_take(&options, ret_snapshot, err);
 }
 
 static int lint(const struct tl_cli *cli, struct tl_err *err)
@@ -88,7 +93,7 @@ static const struct tl_cli_command commands[] = {
 };
 
 static const struct tl_cli_option program_options[] = {
-	{0, "config", "FILE", "The agent's configuration; not needed here."},
+	{0, "config", "FILE", "The agent's configuration: its relay's name and CA are looked at."},
 	{0},
 };
 

@@ -33,6 +33,18 @@ def test_a_snapshot_needs_neither_relay_nor_daemon():
     assert root[0]["unit"] == "%" and 0 <= root[0]["value"] <= 100 and root[0]["verdict"]
 
 
+def test_the_agents_relay_is_looked_at_where_its_state_may_be_read(relay, make_endpoint):
+    endpoint = make_endpoint()
+    endpoint.enrol()
+    identity = endpoint.directory / "state" / "identity.json"
+    identity.write_text(identity.read_text().replace("127.0.0.1", "localhost"))
+    facts = snapshot("--config", endpoint.config)["facts"]
+    assert [f["subject"] for f in facts_named(facts, "dns_resolves")] == ["localhost"]
+    assert f"{endpoint.directory}/state/ca.pem" in [f["subject"] for f in facts_named(facts, "certificate_expires")]
+    endpoint.config.write_text("nonsense: 1\n")
+    assert health("--config", endpoint.config, check=False).returncode == 78
+
+
 def test_the_table_shows_the_worst_first(place):
     thresholds = place / "health.yaml"
     thresholds.write_text("thresholds:\n  uptime: {warning: 0, critical: 0}\n")

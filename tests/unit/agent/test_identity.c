@@ -83,6 +83,27 @@ static void a_key_is_made_once(void **state)
 
 #define IN_SCRATCH(test) cmocka_unit_test_setup_teardown(test, scratch_set_up, scratch_tear_down)
 
+static void the_relays_host_is_read_from_its_url(void **state TL_UNUSED)
+{
+	static const char *const rows[][2] = {
+		{"https://relay.example.org:8443", "relay.example.org"},
+		{"https://relay.example.org", "relay.example.org"},
+		{"https://relay/x", "relay"},
+		{"https://192.0.2.1:1", "192.0.2.1"},
+		{"https://[2001:db8::1]:8443", "2001:db8::1"},
+		{"", ""},
+	};
+	char host[TL_RELAY_HOST_MAX];
+
+	for (size_t i = 0; i < TL_ARRAY_LEN(rows); i++) {
+		struct tl_identity identity = {.name = ""};
+
+		snprintf(identity.url, sizeof identity.url, "%s", rows[i][0]);
+		tl_identity_relay_host(&identity, host);
+		assert_string_equal(host, rows[i][1]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -90,6 +111,7 @@ int main(void)
 		IN_SCRATCH(an_identity_is_kept),
 		cmocka_unit_test(members_of_a_wrong_form_are_refused),
 		IN_SCRATCH(a_key_is_made_once),
+		cmocka_unit_test(the_relays_host_is_read_from_its_url),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
