@@ -20,7 +20,7 @@ static void without_a_file_the_defaults_are_careful(void **state)
 	assert_false(policy.sessions_unattended);
 	assert_false(policy.consent_unattended);
 	assert_int_equal(policy.consent_timeout_ms, 120000);
-	assert_int_equal(policy.scopes, TL_SCOPE_TERMINAL | TL_SCOPE_EXEC);
+	assert_int_equal(policy.scopes, TL_SCOPE_TERMINAL | TL_SCOPE_EXEC | TL_SCOPE_FILES);
 	assert_string_equal(policy.sessions_user, "");
 }
 

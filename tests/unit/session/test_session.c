@@ -206,7 +206,7 @@ static void scopes_of_the_consent_hold(void **state)
 	rig_run_clear(&run);
 }
 
-static void forwardings_and_subsystems_are_refused(void **state)
+static void forwardings_and_what_consent_does_not_cover_are_refused(void **state)
 {
 	unsigned port = rig_listen(rig, SCOPES, false);
 	struct rig_run run = rig_sh(rig, NULL, SSH "-W 127.0.0.1:1", port);
@@ -218,8 +218,11 @@ static void forwardings_and_subsystems_are_refused(void **state)
 	run = rig_sh(rig, NULL, SSH "-o ExitOnForwardFailure=yes -R 0:127.0.0.1:1 true", port);
 	assert_text(run.err, "remote port forwarding failed");
 	rig_run_clear(&run);
+	run = rig_sh(rig, NULL, SSH "-s netconf", port);
+	assert_text(run.err, "the only subsystem is sftp");
+	rig_run_clear(&run);
 	run = rig_sh(rig, NULL, SSH "-s sftp", port);
-	assert_text(run.err, "subsystems (sftp) are not available");
+	assert_text(run.err, "consent does not cover file transfer");
 	rig_run_clear(&run);
 }
 
@@ -279,7 +282,7 @@ int main(void)
 		T(only_the_allowed_environment_passes),
 		T(other_keys_and_certificates_are_refused),
 		T(scopes_of_the_consent_hold),
-		T(forwardings_and_subsystems_are_refused),
+		T(forwardings_and_what_consent_does_not_cover_are_refused),
 		T(a_stop_ends_everything_and_says_why),
 		T(what_cannot_be_recorded_does_not_pass),
 	};
