@@ -8,6 +8,7 @@
 #include "redact/prefix.h"
 
 #define EXPRESSION_MAX (2 * RULE_REGEX_MAX + 65536)
+#define DEAR 250 /* bytes of an expression that costs more than asking the second gate */
 #define ANYWHERE "[^\\n]"
 
 void gate_keywords(const struct tl_strv *keywords, struct tl_buf *out)
@@ -32,7 +33,7 @@ int gate_expressions(const struct rule *rule, struct tl_buf *first, struct tl_bu
 	if (!keyed)
 		tl_buf_puts(instead, ANYWHERE);
 	tl_buf_puts(first, keyed || !known ? tl_buf_str(instead) : tl_buf_str(second));
-	if (!known || !literal || !keyed)
+	if (!known || !literal || !keyed || strlen(rule->regex) < DEAR)
 		tl_buf_reset(second);
 	if (tl_buf_check(first) < 0 || tl_buf_check(second) < 0 || tl_buf_check(instead) < 0)
 		return TL_ENOMEM;
