@@ -41,7 +41,7 @@ int tl_identity_key_load(const char *state_dir, uint8_t ret_key[static TL_IDENTI
 	}
 	if (r < 0 && r != TL_ETOOBIG)
 		return r;
-	while (text.len > 0 && memchr("\r\n ", text.data[text.len - 1], 3))
+	while (text.len > 0 && text.data[text.len - 1] > 0 && text.data[text.len - 1] <= ' ')
 		text.data[--text.len] = '\0';
 	if (r < 0 || text.len != HEX_LEN || tl_hex_decode(text.data, key, sizeof key) < 0)
 		return tl_err_set(err, TL_EINVAL,

@@ -27,7 +27,7 @@ static const char *const public_ends[] = {".invalid",	  ".example",
 
 static bool is_local(unsigned char c)
 {
-	return is_word(c) || memchr("._%+-", c, 5);
+	return is_word(c) || is_one_of(c, "._%+-");
 }
 
 static bool is_label(unsigned char c)

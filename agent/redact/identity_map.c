@@ -143,9 +143,10 @@ static int load(int dir_fd, struct tl_identity_map **ret_map, struct tl_err *err
 		r = 0;
 	if (r == 0 && index_lines(map) < 0)
 		r = tl_err_set(err, TL_ENOMEM, "out of memory for the map of pseudonyms");
-	if (r == 0)
-		*ret_map = tl_steal(&map);
-	return r;
+	if (r != 0)
+		return r;
+	*ret_map = tl_steal(&map);
+	return 0;
 }
 
 int tl_identity_map_load(const char *state_dir, struct tl_identity_map **ret_map,
@@ -166,7 +167,7 @@ static int rewrite(int dir_fd, struct tl_err *err)
 	size_t first, kept = 0, bytes = 0;
 	int r = load(dir_fd, &map, err);
 
-	if (r < 0)
+	if (r != 0)
 		return r;
 	for (first = map->count; first > 0; first--) {
 		const struct line *line = &map->lines[first - 1];

@@ -27,8 +27,8 @@ TL_MUST_CHECK int tl_identity_map_load(const char *state_dir, struct tl_identity
 /* The original; NULL when it is not known. Lives as long as the map. */
 const char *tl_identity_map_find(const struct tl_identity_map *map, const char *pseudonym,
 				 size_t len);
-/* Appends `text` with each pseudonym that the map knows replaced by its original. */
-void tl_identity_map_reveal(const struct tl_identity_map *map, const char *text, size_t len,
+/* Appends the text with each pseudonym that the map knows replaced by its original. */
+void tl_identity_map_reveal(const struct tl_identity_map *map, const char *bytes, size_t len,
 			    struct tl_buf *out);
 void tl_identity_map_free(struct tl_identity_map *map);
 TL_DEFINE_AUTO_PTR(tl_identity_map, tl_identity_map_free);

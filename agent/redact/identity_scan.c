@@ -73,7 +73,7 @@ static bool find_home(const struct scan *scan, size_t at, struct identity_span *
 	bool found = false;
 
 	/* Behind the last letters of those paths. */
-	if (!memchr("eslrd", text_at(text, at - 2), 5))
+	if (!is_one_of(text_at(text, at - 2), "eslrd"))
 		return false;
 	for (size_t i = 0; !found && i < TL_ARRAY_LEN(user_paths); i++) {
 		size_t len = strlen(user_paths[i]);
@@ -83,7 +83,7 @@ static bool find_home(const struct scan *scan, size_t at, struct identity_span *
 	if (!found)
 		return false;
 	while (end - at < IDENTITY_NAME_MAX &&
-	       (is_word(text_at(text, end)) || memchr("._-", text_at(text, end), 3)))
+	       (is_word(text_at(text, end)) || is_one_of(text_at(text, end), "._-")))
 		end++;
 	while (end > at && !is_word(text_at(text, end - 1)))
 		end--;

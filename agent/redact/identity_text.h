@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "redact/identity.h"
 
@@ -44,6 +45,11 @@ static inline bool is_hex(unsigned char c)
 static inline bool is_word(unsigned char c)
 {
 	return is_digit(c) || is_letter(c) || c >= 0x80;
+}
+
+static inline bool is_one_of(unsigned char c, const char *list)
+{
+	return c != 0 && strchr(list, c) != NULL;
 }
 
 static inline unsigned char lower(unsigned char c)

@@ -111,11 +111,12 @@ static size_t read_octets(const struct identity_text *text, size_t at, char sepa
 static bool read_quad(const struct identity_text *text, size_t start, char separator,
 		      struct quad *quad)
 {
-	const uint8_t *octets = quad->octets;
+	const uint8_t *octets;
 
 	*quad = (struct quad){.text = text, .start = start, .small = true};
 	if (read_octets(text, start, separator, quad->octets, &quad->end) != 4)
 		return false;
+	octets = quad->octets;
 	quad->private = octets[0] == 10 || (octets[0] == 172 && (octets[1] & 0xf0) == 16) ||
 			(octets[0] == 192 && octets[1] == 168) ||
 			(octets[0] == 169 && octets[1] == 254) ||
@@ -129,7 +130,7 @@ static bool precedes_word(const struct identity_text *text, size_t at, const cha
 {
 	size_t end = at, start;
 
-	while (end > 0 && at - end < 6 && memchr(" \t=:\"'(", text->bytes[end - 1], 7))
+	while (end > 0 && at - end < 6 && is_one_of(text->bytes[end - 1], " \t=:\"'("))
 		end--;
 	start = end;
 	while (start > 0 && end - start < 12 && is_letter(text_at(text, start - 1)))
@@ -178,7 +179,7 @@ static bool is_before_dash(const struct quad *quad)
 	len = read_octet(quad->text, quad->end + 1, &octet);
 	return quad->private && len > 0 && octet > quad->octets[3] &&
 	       !is_word(text_at(quad->text, quad->end + 1 + len)) &&
-	       !memchr(".+~-", text_at(quad->text, quad->end + 1 + len), 4);
+	       !is_one_of(text_at(quad->text, quad->end + 1 + len), ".+~-");
 }
 
 static bool ends_well(const struct quad *quad)
@@ -204,7 +205,7 @@ static bool is_in_path(const struct quad *quad)
 	if (!is_word(text_at(quad->text, at - 1)))
 		return true;
 	while (at > 0 && (is_word(text_at(quad->text, at - 1)) ||
-			  memchr("._-", quad->text->bytes[at - 1], 3)))
+			  is_one_of(quad->text->bytes[at - 1], "._-")))
 		at--;
 	return text_at(quad->text, at - 1) == '/';
 }
@@ -308,7 +309,7 @@ static bool find_bare_dashes(const struct identity_text *text, size_t at, struct
 	size_t start = digits_start(text, at);
 	unsigned char before = text_at(text, start - 1);
 
-	return start < at && !is_word(before) && !memchr("-._", before, 3) &&
+	return start < at && !is_word(before) && !is_one_of(before, "-._") &&
 	       read_quad(text, start, '-', quad) && quad->private && ends_dashes(quad) &&
 	       text_at(text, quad->end) == '.' && is_letter(text_at(text, quad->end + 1));
 }

@@ -194,7 +194,7 @@ static bool is_behind_time(const struct identity_text *text, size_t at)
 	if (at == 0 || text_at(text, at - 1) != ' ')
 		return false;
 	while (at - start < 16 &&
-	       (is_digit(text_at(text, start - 1)) || memchr(":.+Z", text_at(text, start - 1), 4)))
+	       (is_digit(text_at(text, start - 1)) || is_one_of(text_at(text, start - 1), ":.+Z")))
 		start--;
 	return at - start > 5 && memchr(text->bytes + start, ':', at - start) != NULL;
 }
@@ -208,12 +208,12 @@ bool identity_in_context(const struct identity_text *text, size_t at, size_t end
 		return text_at(text, at - 1) == '@' || is_behind_time(text, at) ||
 		       is_behind(text, at, before_host);
 	return text_at(text, end) == '@' || is_behind(text, at, before_user) ||
-	       (first && memchr(" :\t", text_at(text, end), 3));
+	       (first && is_one_of(text_at(text, end), " :\t"));
 }
 
 size_t identity_pseudonym_len(const struct identity_text *text, size_t at)
 {
-	if (!memchr("hunds", lower(text_at(text, at)), 5))
+	if (!is_one_of(lower(text_at(text, at)), "hunds"))
 		return 0;
 	for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
 		size_t begin = at + strlen(shapes[i].prefix), end = begin;

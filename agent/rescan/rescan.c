@@ -138,7 +138,8 @@ static const char *look_at_mark(struct tl_rescan *rescan, const struct rescan_te
 	switch (mark) {
 	case SIGN:
 		/* Names of secrets end in a letter, perhaps quoted. */
-		if (!rescan_is(before, BYTE_UPPER | BYTE_LOWER) && !memchr("\"' \t", before, 4))
+		if (!rescan_is(before, BYTE_UPPER | BYTE_LOWER) &&
+		    !rescan_is_one_of(before, "\"' \t"))
 			return NULL;
 		return rescan_assignment(text, at, ret_end);
 	case AT:

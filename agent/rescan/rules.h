@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct rescan_text {
 	const char *bytes;
@@ -51,6 +52,11 @@ static inline unsigned char rescan_at(const struct rescan_text *text, size_t at)
 static inline bool rescan_is(unsigned char c, unsigned set)
 {
 	return (rescan_bytes[c] & set) != 0;
+}
+
+static inline bool rescan_is_one_of(unsigned char c, const char *list)
+{
+	return c != 0 && strchr(list, c) != NULL;
 }
 
 /* Bytes of `set` at `at`, at most `max`. */

@@ -35,7 +35,7 @@ static const struct {
 
 static bool is_value_end(unsigned char c)
 {
-	return c <= ' ' || memchr("\"'`,;&<>|)}]\\", c, 13) != NULL;
+	return c <= ' ' || rescan_is_one_of(c, "\"'`,;&<>|)}]\\");
 }
 
 /* "module.Type2" is a name in a program. */
@@ -66,7 +66,7 @@ static size_t read_name(const struct rescan_text *text, size_t at, char name[sta
 {
 	size_t len = 0, begin;
 
-	while (at > 0 && memchr(" \t\"'\\", text->bytes[at - 1], 5))
+	while (at > 0 && rescan_is_one_of(text->bytes[at - 1], " \t\"'\\"))
 		at--;
 	begin = at;
 	while (begin > 0 && at - begin < NAME_MAX_BYTES &&
@@ -83,6 +83,8 @@ static size_t read_name(const struct rescan_text *text, size_t at, char name[sta
 
 static bool is_secret_name(const char *name, size_t len)
 {
+	if (len == 0 || !rescan_is_one_of((unsigned char)name[len - 1], "dtyeknsw"))
+		return false;
 	for (size_t i = 0; secret_names[i]; i++) {
 		size_t end = strlen(secret_names[i]);
 
@@ -99,7 +101,8 @@ const char *rescan_assignment(const struct rescan_text *text, size_t at, size_t 
 
 	if (!is_secret_name(name, read_name(text, at, name)))
 		return NULL;
-	while (begin - at < 8 && begin < text->len && memchr(" \t\"'=\\", text->bytes[begin], 6))
+	while (begin - at < 8 && begin < text->len &&
+	       rescan_is_one_of(text->bytes[begin], " \t\"'=\\"))
 		begin++;
 	end = begin;
 	while (end - begin < VALUE_MAX && end < text->len &&
@@ -146,7 +149,7 @@ const char *rescan_url(const struct rescan_text *text, size_t at, size_t *ret_en
 
 	while (begin > 0 && at - begin < URL_MAX &&
 	       !is_value_end((unsigned char)text->bytes[begin - 1]) &&
-	       text->bytes[begin - 1] != '/') {
+	       text->bytes[begin - 1] != '/' && text->bytes[begin - 1] != '@') {
 		begin--;
 		if (text->bytes[begin] == ':')
 			colon = begin;
