@@ -21,10 +21,9 @@
 #define FILES_MAX 4000
 #define FILE_BYTES (1024 * 1024)
 #define DEPTH_MAX 8
-/* More in one file is a store of authorities: then only those that end soon are listed, and
- * said to be of a store: that nobody renews them is no fault of this host. */
+/* More in one file is a store of authorities: they are said to be of a store, and in short, since that
+ * nobody renews them is no fault of this host. */
 #define STORE_FROM 20
-#define SOON_DAYS 30
 #define DAY_S 86400
 
 struct search {
@@ -122,16 +121,23 @@ static json_t *describe(const struct search *search, X509 *certificate)
 			 snapshot_text(names), "authority", X509_check_ca(certificate) > 0);
 }
 
+static json_t *describe_authority(const struct search *search, const X509 *certificate)
+{
+	return json_pack("{s:o, s:o, s:o, s:I}", "subject",
+			 name_text(X509_get_subject_name(certificate)), "serial",
+			 serial_text(certificate), "not_after",
+			 time_text(X509_get0_notAfter(certificate)), "days_left",
+			 (json_int_t)days_left(search->context, certificate));
+}
+
 static void take_certificate(const struct search *search, const char *path, int index, bool store,
 			     X509 *certificate)
 {
 	char name[PATH_MAX + 16];
 	json_t *item;
 
-	if (store && days_left(search->context, certificate) > SOON_DAYS)
-		return;
-	snprintf(name, sizeof name, index > 1 ? "%s#%d" : "%s", path, index);
-	item = describe(search, certificate);
+	snprintf(name, sizeof name, index > 1 || store ? "%s#%d" : "%s", path, index);
+	item = store ? describe_authority(search, certificate) : describe(search, certificate);
 	json_object_set_new(item, "store", json_boolean(store));
 	snapshot_add(search->items, name, item);
 }

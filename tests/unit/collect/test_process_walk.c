@@ -102,6 +102,50 @@ static void file_that_is_deleted_but_open_is_named_with_its_size(void **state)
 	assert_true(json_integer_value(json_object_get(item, "bytes")) > 0);
 }
 
+static void facts_of_a_process_are_typed(void **state)
+{
+	struct stage *stage = *state;
+	tl_json *item = NULL;
+
+	add_process(stage, 7, "server", 'S', 1);
+	stage_file(stage, "/proc/7/status",
+		   "Name:\tserver\nUid:\t0\t1\t2\t3\nVmRSS:\t  12 kB\nVmSwap:\t 4 kB\n"
+		   "CapEff:\t00000000a80425fb\n");
+	stage_file(stage, "/proc/7/io", "rchar: 1\nread_bytes: 4096\n");
+	stage_file(stage, "/proc/7/oom_score_adj", "-1000\n");
+	scene_link(stage, "/proc/7/exe", "/usr/bin/server");
+	scene_play(stage, collect_process_facts, NULL);
+	item = scene_item(stage, "process-facts", "7");
+	assert_int_equal(json_integer_value(json_object_get(item, "rss_bytes")), 12288);
+	assert_int_equal(json_integer_value(json_object_get(item, "swap_bytes")), 4096);
+	assert_int_equal(json_integer_value(json_object_get(item, "read_bytes")), 4096);
+	assert_string_equal(json_string_value(json_object_get(item, "uids")), "0 1 2 3");
+	assert_string_equal(json_string_value(json_object_get(item, "oom_score_adj")), "-1000");
+	assert_string_equal(json_string_value(json_object_get(item, "exe")), "/usr/bin/server");
+	assert_null(json_object_get(item, "locked_bytes"));
+}
+
+static void open_files_and_replaced_libraries_are_named(void **state)
+{
+	struct stage *stage = *state;
+	tl_json *item = NULL;
+
+	add_process(stage, 7, "server", 'S', 1);
+	scene_link(stage, "/proc/7/fd/10", "/var/log/a");
+	scene_link(stage, "/proc/7/fd/9", "socket:[5]");
+	stage_file(stage, "/proc/7/maps",
+		   "7f00-7f01 r-xp 0 08:01 1 /usr/lib/libssl.so.3 (deleted)\n"
+		   "7f01-7f02 r--p 0 08:01 1 /usr/lib/libssl.so.3 (deleted)\n"
+		   "7f02-7f03 rw-s 0 00:01 2 /dev/zero (deleted)\n"
+		   "7f03-7f04 rw-s 0 00:01 2 /usr/lib/fine.so\n");
+	scene_play(stage, collect_open_files, NULL);
+	assert_string_equal(stage_member(stage, "snapshot/open-files.tsv"),
+			    "pid\tdescriptor\ttarget\n7\t9\tsocket:[5]\n7\t10\t/var/log/a\n");
+	item = scene_item(stage, "outdated-libraries", "7 /usr/lib/libssl.so.3");
+	assert_non_null(item);
+	assert_null(strstr(stage_member(stage, "snapshot/outdated-libraries.json"), "zero"));
+}
+
 static void activity_has_shares_rates_and_the_busiest(void **state)
 {
 	struct stage *stage = *state;
@@ -137,6 +181,8 @@ int main(void)
 		STAGED(zombie_names_who_has_to_bury_it),
 		STAGED(descriptors_are_counted_beside_their_limit),
 		STAGED(file_that_is_deleted_but_open_is_named_with_its_size),
+		STAGED(facts_of_a_process_are_typed),
+		STAGED(open_files_and_replaced_libraries_are_named),
 		STAGED(activity_has_shares_rates_and_the_busiest),
 	};
 

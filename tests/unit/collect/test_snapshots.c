@@ -290,6 +290,26 @@ static void processor_tells_of_a_hypervisor_without_a_name(void **state)
 	assert_string_equal(text_of(facts, "virtual_machine"), "unknown");
 }
 
+static void configuration_of_the_kernel_is_unpacked(void **state)
+{
+	static const unsigned char packed[] = {0x1f, 0x8b, 0x08, 0x00, 0x00, 0x00, 0x00, 0x00,
+					       0x02, 0xff, 0x73, 0xf6, 0xf7, 0x73, 0xf3, 0x74,
+					       0x8f, 0x77, 0xb4, 0xad, 0xe4, 0x02, 0x00, 0x8e,
+					       0xb1, 0x80, 0xda, 0x0b, 0x00, 0x00, 0x00};
+	struct stage *stage = *state;
+	FILE *file;
+
+	scene_play(stage, collect_kernel_config, NULL);
+	assert_string_equal(scene_outcome(stage), "absent");
+	stage_file(stage, "/proc/config.gz", "no archive");
+	file = fopen(stage_path(stage, "/proc/config.gz"), "w");
+	assert_non_null(file);
+	assert_int_equal(fwrite(packed, 1, sizeof packed, file), sizeof packed);
+	fclose(file);
+	scene_play(stage, collect_kernel_config, NULL);
+	assert_string_equal(stage_member(stage, "root/proc/config"), "CONFIG_A=y\n");
+}
+
 static void single_values_are_kept_by_their_paths(void **state)
 {
 	struct stage *stage = *state;
@@ -340,6 +360,7 @@ int main(void)
 		STAGED(clock_says_whether_it_is_synchronised),
 		STAGED(maker_and_marks_tell_of_virtual_machine_and_container),
 		STAGED(processor_tells_of_a_hypervisor_without_a_name),
+		STAGED(configuration_of_the_kernel_is_unpacked),
 		STAGED(single_values_are_kept_by_their_paths),
 		STAGED(empty_host_gives_empty_snapshots),
 	};
