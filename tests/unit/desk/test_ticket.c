@@ -53,6 +53,23 @@ static void a_repeated_key_gives_the_same_ticket(void **state)
 	assert_int_equal(place_number(rig->store, "SELECT count(*) FROM ticket"), 1);
 }
 
+static void a_host_has_only_so_many_open_tickets(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(host) struct host host;
+	tl_auto(reply) struct reply second, third, again;
+
+	rig_host(rig, "web", &host);
+	rig->desk.host_tickets_max = 1;
+	file(rig, host.token, "{\"summary\":\"one\"}", "Idempotency-Key: k", &second);
+	assert_status(&second, 201);
+	file(rig, host.token, "{\"summary\":\"two\"}", NULL, &third);
+	assert_problem(&third, 429, "too-many-tickets");
+	/* what was filed before is found, however many there are */
+	file(rig, host.token, "{\"summary\":\"one\"}", "Idempotency-Key: k", &again);
+	assert_status(&again, 201);
+}
+
 static void a_host_files_for_itself_only(void **state)
 {
 	struct rig *rig = *state;
@@ -222,6 +239,7 @@ static const struct CMUnitTest tests[] = {
 	RIG_TEST(a_closed_ticket_is_not_reopened),
 	RIG_TEST(pages_follow_the_cursor),
 	RIG_TEST(a_note_is_on_the_timeline),
+	RIG_TEST(a_host_has_only_so_many_open_tickets),
 	RIG_TEST(an_unknown_member_is_named),
 	RIG_TEST(a_body_beyond_its_limit_is_refused),
 	RIG_TEST(the_audit_trail_holds_after_all_this),
