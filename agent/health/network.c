@@ -5,7 +5,7 @@
 #include "health/run.h"
 
 #define INTERFACES_MAX 32
-#define SOCKETS_TIME_MAX_MS 100
+#define SOCKETS_TIME_MAX_MS 150
 
 /* An IPv4 default route: interface and gateway, as /proc/net/route has them (RTF_UP, destination and mask 0).
  */
