@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from towline import Relay, until
+from towline import Relay
 
 LANES = ["bastion", "end-to-end"]
 
@@ -46,8 +46,7 @@ def certify(engineer, authority):
 
 @pytest.fixture
 def host(relay, engineer, endpoint):
-    endpoint.get_help("let me in")
-    until(lambda: relay.items("/v1/tickets?state=open")[0], "a ticket is on the desk")
+    relay.open_ticket(endpoint.name)
     return endpoint.name
 
 

@@ -14,8 +14,7 @@ LANES = ["bastion", "end-to-end"]
 
 @pytest.fixture
 def ticket(relay, engineer, endpoint):
-    endpoint.get_help("fetch my files")
-    return until(lambda: relay.items("/v1/tickets?state=open")[0], "a ticket is on the desk")["number"]
+    return relay.open_ticket(endpoint.name)
 
 
 @pytest.fixture
@@ -123,8 +122,7 @@ def test_without_the_scope_no_file_moves(engineer, make_endpoint, relay, lane, l
     endpoint = make_endpoint(policy=Endpoint.default_policy().replace("sessions:\n", "sessions:\n  scopes: [exec]\n"))
     endpoint.enrol()
     endpoint.start_helper().start_agent()
-    endpoint.get_help("look, but take nothing")
-    until(lambda: relay.items("/v1/tickets?state=open")[0], "a ticket is on the desk")
+    relay.open_ticket(endpoint.name)
     make(local / "up", 10)
     done = transfer(engineer, lane, endpoint.name, "scp", "-q", local / "up", f"HOST:{remote}/up")
     assert done.returncode != 0

@@ -2,8 +2,6 @@
 
 import subprocess
 
-from towline import until
-
 
 def write_config(engineer, *options):
     config = engineer.directory / "generated"
@@ -13,8 +11,7 @@ def write_config(engineer, *options):
 
 
 def test_a_host_is_reached_without_a_question(relay, engineer, endpoint):
-    endpoint.get_help("let me in")
-    until(lambda: relay.items("/v1/tickets?state=open"), "a ticket is on the desk")
+    relay.open_ticket(endpoint.name)
     done = subprocess.run(["ssh", "-F", str(write_config(engineer)), f"{endpoint.name}.towline", "echo in"],
                           text=True, capture_output=True, timeout=60, check=False)
     assert done.stdout == "in\n", done.stderr
@@ -26,17 +23,14 @@ def ssh(engineer, host, *options):
 
 
 def test_short_names_are_for_those_who_ask(relay, engineer, endpoint):
-    endpoint.get_help("let me in")
-    until(lambda: relay.items("/v1/tickets?state=open"), "a ticket is on the desk")
+    relay.open_ticket(endpoint.name)
     assert ssh(engineer, endpoint.name).returncode == 255
     done = ssh(engineer, endpoint.name, "--short")
     assert done.stdout == "in\n", done.stderr
 
 
 def test_a_tickets_number_is_its_host(relay, engineer, endpoint):
-    endpoint.get_help("let me in")
-    number = until(lambda: relay.items("/v1/tickets?state=open")[0], "a ticket is on the desk")["number"]
-    done = ssh(engineer, number)
+    done = ssh(engineer, relay.open_ticket(endpoint.name))
     assert done.stdout == "in\n", done.stderr
 
 

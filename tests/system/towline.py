@@ -140,6 +140,11 @@ class Relay:
         self.tokens[login] = self.command("token", "create", "--user", login, "--name", "test").stdout.strip()
         return self.tokens[login]
 
+    def open_ticket(self, host, summary="let me in"):
+        """Files a ticket about a host, as an engineer does: quicker than a request for help with its bundle."""
+        known = next(item["id"] for item in self.items("/v1/hosts") if item["name"] == host)
+        return self.call("POST", "/v1/tickets", json={"summary": summary, "host_id": known}).json()["number"]
+
     def enrol_token(self, *argv):
         return self.command("enrol-token", "create", "--url", self.url, *argv).stdout.strip()
 
