@@ -255,7 +255,7 @@ def test_a_file_that_is_there_is_not_replaced(host):
     (rows({"name": "x", "sources": "command: [ls, \"{planet}\"]"}), "x.yaml:7: nobody knows what {planet} is"),
     (rows({"name": "memory", "sources": "command: [ls]"}), "a built-in collector has the name"),
     (rows({"name": "x", "kind": "http", "sources": "url: \"http://user:word@localhost/\""}), "never sends"),
-    ("collectors:\n  - name: x\n    sumary: y\n", 'did you mean "summary"'),
+    ("collectors:\n  - name: x\n    paths2: y\n", 'did you mean "paths"'),
     ("name: x\nsummary: y\nextends: nothing\n", 'x.yaml:3: there is no profile "nothing" to extend'),
     ("name: x\nsummary: y\nextends: x\n", "x.yaml:3: there is no profile"),
     ("name: x\nsummary: y\nsince: 7 parsecs\n", "x.yaml:3: "),
