@@ -1,7 +1,10 @@
 /* The second look as a stream: canaries, lines, names, bounds. */
 #include "rescan/rescan.h"
 
+#include <fcntl.h>
+#include <glob.h>
 #include <string.h>
+#include <towline/fs.h>
 #include <towline/str.h>
 
 #include "../common/tests.h"
@@ -219,6 +222,28 @@ static void too_many_canaries_are_refused(void **state)
 	assert_int_equal(tl_rescan_add_canary(rig->rescan, rig->canary, NULL), TL_ETOOBIG);
 }
 
+/* Any hit there would withhold the bundle of an innocent host. */
+static void the_clean_corpus_has_no_hit(void **state)
+{
+	struct rig *rig = *state;
+	glob_t files;
+
+	assert_int_equal(glob(TOWLINE_CORPUS "/clean/*", 0, NULL, &files), 0);
+	for (size_t i = 0; i < files.gl_pathc; i++) {
+		tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(64 * 1024 * 1024);
+		struct tl_err err = TL_ERR_INIT;
+
+		assert_int_equal(tl_fs_read_file(AT_FDCWD, files.gl_pathv[i], &text, NULL), 0);
+		tl_rescan_begin(rig->rescan, files.gl_pathv[i]);
+		tl_rescan_feed(rig->rescan, text.data, text.len);
+		tl_rescan_end(rig->rescan);
+		if (tl_rescan_verdict(rig->rescan, &err) < 0)
+			fail_msg("%s", err.text);
+	}
+	assert_true(files.gl_pathc >= 10);
+	globfree(&files);
+}
+
 #define rig_test(function) cmocka_unit_test_setup_teardown(function, rig_up, rig_down)
 
 int main(void)
@@ -237,6 +262,7 @@ int main(void)
 		rig_test(hits_are_counted_beyond_those_remembered),
 		rig_test(the_report_lists_the_hits),
 		rig_test(too_many_canaries_are_refused),
+		rig_test(the_clean_corpus_has_no_hit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
