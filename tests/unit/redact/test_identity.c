@@ -126,6 +126,25 @@ static void no_two_hosts_of_a_network_become_one(void **state TL_UNUSED)
 	}
 }
 
+/* Each bit is flipped by the bits before it, not by its place alone: one known pair gives no other away. */
+static void a_network_is_not_shifted_by_a_constant(void **state TL_UNUSED)
+{
+	tl_auto(tl_identities) struct tl_identities *identities = identity_sample(3);
+	bool seen[256] = {false};
+	unsigned differences = 0;
+
+	for (unsigned i = 1; i < 256; i++) {
+		char text[32];
+		uint32_t difference;
+
+		snprintf(text, sizeof text, "10.4.4.%u", i);
+		difference = (v4_of(replaced(identities, text)) ^ i) & 0xff;
+		differences += !seen[difference];
+		seen[difference] = true;
+	}
+	assert_true(differences > 60);
+}
+
 static void one_address_is_one_in_every_form(void **state TL_UNUSED)
 {
 	tl_auto(tl_identities) struct tl_identities *identities = identity_sample(1);
@@ -304,6 +323,7 @@ int main(void)
 		cmocka_unit_test(addresses_share_as_many_bits_as_their_originals),
 		cmocka_unit_test(hosts_are_in_the_network_of_their_pseudonym),
 		cmocka_unit_test(no_two_hosts_of_a_network_become_one),
+		cmocka_unit_test(a_network_is_not_shifted_by_a_constant),
 		cmocka_unit_test(one_address_is_one_in_every_form),
 		cmocka_unit_test(reversed_nibbles_are_the_same_address),
 		cmocka_unit_test(a_link_local_address_of_a_mac_follows_the_mac),
