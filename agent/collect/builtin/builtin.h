@@ -35,6 +35,7 @@ int collect_activity(struct collect_context *context, struct tl_err *err);
 int collect_blocked(struct collect_context *context, struct tl_err *err);
 int collect_certificates(struct collect_context *context, struct tl_err *err);
 int collect_cgroups(struct collect_context *context, struct tl_err *err);
+int collect_conffiles(struct collect_context *context, struct tl_err *err);
 int collect_fsync(struct collect_context *context, struct tl_err *err);
 int collect_interfaces(struct collect_context *context, struct tl_err *err);
 int collect_kernel_config(struct collect_context *context, struct tl_err *err);

@@ -3,6 +3,9 @@
 const struct collector packages_collectors[] = {
 	{"alternatives", "packages", "which alternatives are in force", COLLECT_BUILTIN,
 	 COLLECT_LOW, STANDARD, S("/etc/alternatives/*"), collect_listing, 256 * KIB, 3000},
+	{"changed-settings", "packages",
+	 "configuration files that differ from their package's (dpkg)", COLLECT_BUILTIN,
+	 COLLECT_LOW, STANDARD | ROOT, NULL, collect_conffiles, MIB, 8000},
 	{"etc-files", "packages", "what lies in /etc, with owners and times", COLLECT_BUILTIN,
 	 COLLECT_LOW, STANDARD, S("/etc/*", "/etc/*/*", "/etc/*/*/*"), collect_listing, MIB, 5000},
 	{"flatpaks", "packages", "flatpaks of the system, by name", COLLECT_BUILTIN, COLLECT_LOW,

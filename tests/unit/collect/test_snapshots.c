@@ -145,6 +145,31 @@ static void held_and_broken_packages_are_found(void **state)
 	assert_null(scene_item(stage, "packages-held", "gone"));
 }
 
+static void changed_and_missing_settings_are_told_from_those_as_packaged(void **state)
+{
+	struct stage *stage = *state;
+	tl_json *changed = NULL, *missing = NULL;
+
+	stage_file(stage, "/etc/same.conf", "as it came\n");
+	stage_file(stage, "/etc/changed.conf", "password=canary9\n");
+	stage_file(stage, "/etc/old.conf", "whatever\n");
+	stage_file(stage, "/var/lib/dpkg/status",
+		   "Package: server\nConffiles:\n /etc/same.conf 702c3f46a855f76dbe6bf2a7b642c81d\n"
+		   " /etc/changed.conf 702c3f46a855f76dbe6bf2a7b642c81d\n"
+		   " /etc/missing.conf 702c3f46a855f76dbe6bf2a7b642c81d\n"
+		   " /etc/old.conf 702c3f46a855f76dbe6bf2a7b642c81d obsolete\n"
+		   "Description: x\n /etc/no.conf 702c3f46a855f76dbe6bf2a7b642c81d\n");
+	scene_play(stage, collect_conffiles, NULL);
+	changed = scene_item(stage, "conffiles", "/etc/changed.conf");
+	missing = scene_item(stage, "conffiles", "/etc/missing.conf");
+	assert_string_equal(text_of(changed, "state"), "changed");
+	assert_string_equal(text_of(changed, "package"), "server");
+	assert_string_equal(text_of(missing, "state"), "missing");
+	assert_null(scene_item(stage, "conffiles", "/etc/same.conf"));
+	assert_null(scene_item(stage, "conffiles", "/etc/old.conf"));
+	assert_null(scene_item(stage, "conffiles", "/etc/no.conf"));
+}
+
 static void interfaces_have_state_speed_and_errors(void **state)
 {
 	struct stage *stage = *state;
@@ -351,6 +376,7 @@ int main(void)
 		STAGED(mounts_have_their_options_and_space),
 		STAGED(limits_stand_beside_their_use),
 		STAGED(held_and_broken_packages_are_found),
+		STAGED(changed_and_missing_settings_are_told_from_those_as_packaged),
 		STAGED(interfaces_have_state_speed_and_errors),
 		STAGED(listener_is_joined_with_its_process),
 		STAGED(control_groups_are_walked_with_their_figures),
