@@ -147,6 +147,13 @@ static int connect_to(struct probe_link *link, const struct addrinfo *address, s
 	return 0;
 }
 
+/* The library's macro for it casts the const away. */
+static bool name_server(SSL *ssl, const char *host)
+{
+	return SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+			(void *)(uintptr_t)host) == 1;
+}
+
 static int start_tls(struct probe_link *link, const struct probe_target *target, struct tl_err *err)
 {
 	unsigned char binary[16];
@@ -161,7 +168,7 @@ static int start_tls(struct probe_link *link, const struct probe_target *target,
 		link->ssl = SSL_new(link->context);
 	}
 	if (!link->ssl || SSL_set_fd(link->ssl, link->fd) != 1 ||
-	    (!is_number && SSL_set_tlsext_host_name(link->ssl, target->host) != 1))
+	    (!is_number && !name_server(link->ssl, target->host)))
 		return tl_err_set(err, TL_ENOMEM, "out of memory for TLS");
 	if (is_number)
 		X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(link->ssl), target->host);

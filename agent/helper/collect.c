@@ -90,21 +90,38 @@ static void collection_close(struct tl_collection *collection)
 	tl_helper_settle(helper);
 }
 
-/* A packet holds 64 KB; a bundle may have thousands of files: the list is shown as far as it fits. */
-static void shorten_files(json_t *result)
+static bool fits(const json_t *result)
 {
-	json_t *files = json_object_get(result, "files");
+	return json_dumpb(result, NULL, 0, JSON_COMPACT) <= ANSWER_MAX;
+}
+
+/* Keeps three quarters of a list until all fits; how many were left out goes beside it. */
+static void shorten(json_t *result, const char *list_name, const char *omitted_name)
+{
+	json_t *list = json_object_get(result, list_name);
 	size_t omitted = 0;
 
-	while (json_array_size(files) > 0 &&
-	       json_dumpb(result, NULL, 0, JSON_COMPACT) > ANSWER_MAX) {
-		size_t keep = json_array_size(files) * 3 / 4;
+	while (json_array_size(list) > 0 && !fits(result)) {
+		size_t keep = json_array_size(list) * 3 / 4;
 
-		omitted += json_array_size(files) - keep;
-		while (json_array_size(files) > keep)
-			json_array_remove(files, json_array_size(files) - 1);
-		json_object_set_new(result, "files_omitted", json_integer((json_int_t)omitted));
+		omitted += json_array_size(list) - keep;
+		while (json_array_size(list) > keep)
+			json_array_remove(list, json_array_size(list) - 1);
+		json_object_set_new(result, omitted_name, json_integer((json_int_t)omitted));
 	}
+}
+
+/* A packet holds 64 KB; a bundle may have thousands of files: the lists are shown as far as they fit. */
+static void shorten_lists(json_t *result)
+{
+	json_t *rows = json_object_get(result, "collectors"), *row;
+	size_t i;
+
+	shorten(result, "files", "files_omitted");
+	if (fits(result))
+		return;
+	json_array_foreach(rows, i, row) json_object_del(row, "items");
+	shorten(result, "collectors", "collectors_omitted");
 }
 
 static int read_result(const struct tl_collection *collection, json_t **ret_result,
@@ -136,7 +153,7 @@ static int read_result(const struct tl_collection *collection, json_t **ret_resu
 				  "the collector made no bundle: %s",
 				  why ? why : "it gives no reason");
 	}
-	shorten_files(result);
+	shorten_lists(result);
 	*ret_result = tl_steal(&result);
 	return 0;
 }

@@ -1,11 +1,13 @@
 """towline-agent collect, as a person runs it: what it takes, what it leaves out, and how it bears trouble."""
 
 import hashlib
+import http.server
 import json
 import os
 import pathlib
 import random
 import signal
+import ssl
 import subprocess
 import tarfile
 import threading
@@ -242,6 +244,46 @@ def test_a_file_that_is_there_is_not_replaced(host):
     done = host.command("collect", "--profile", "quick", "--output", host.place / "bundle.tar.zst", check=False)
     assert done.returncode == EXISTS
     assert (host.place / "bundle.tar.zst").read_text() == "mine"
+
+
+def serve_tls(place):
+    """A server that says "fine" over TLS; returns its port."""
+    key, cert = place / "etc" / "server-key.pem", place / "etc" / "server.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=shop.invalid", "-addext",
+                    "subjectAltName=DNS:shop.invalid", "-days", "30", "-keyout", key, "-out", cert],
+                   capture_output=True, check=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(302 if self.path == "/moved" else 200)
+        self.send_header("Location", "/elsewhere")
+        self.end_headers()
+        self.wfile.write(b"fine\npassword=hunter2\n")
+
+    def log_message(self, *_):
+        pass
+
+
+def test_probes_tell_what_a_service_answers_and_shows(host):
+    port = serve_tls(host.place)
+    host.profile().collectors(rows(
+        {"name": "page", "kind": "http", "sources": f"url: \"https://127.0.0.1:{port}/x?y=z\""},
+        {"name": "moved", "kind": "http", "sources": f"url: \"https://127.0.0.1:{port}/moved\""},
+        {"name": "tls", "kind": "tls", "sources": f"address: \"127.0.0.1:{port}\""}))
+    _, bundle = host.collect()
+    assert bundle.text("cmd/site/page") == "fine\npassword=[redacted:assignment]\n"
+    assert bundle.json("cmd/site/page.meta.json")["status"] == 200
+    assert bundle.json("cmd/site/moved.meta.json")["status"] == 302
+    facts = bundle.json("snapshot/tls/tls.json")
+    assert facts["verified"] is False and facts["certificates"][0]["names"] == ["shop.invalid"]
+    assert 28 <= facts["certificates"][0]["days_left"] <= 30 and not facts["certificates"][0]["expired"]
 
 
 # ---- definitions ----------------------------------------------------------------------------------
