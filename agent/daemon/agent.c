@@ -14,6 +14,7 @@
 #include <towline/str.h>
 
 #include "daemon/help.h"
+#include "daemon/limits.h"
 #include "daemon/sessions.h"
 
 #define HEARTBEAT_TIMEOUT_MS 30000
@@ -222,6 +223,7 @@ static int open_state(struct tl_agent *agent, struct tl_err *err)
 	if (tl_queue_damaged(agent->queue) > 0)
 		tl_log_error("requests in the queue were damaged and set aside",
 			     TL_I("count", tl_queue_damaged(agent->queue)));
+	tl_limits_recall(agent);
 	tl_help_sweep(agent);
 	return 0;
 }

@@ -9,6 +9,8 @@
 #include <towline/fs.h>
 #include <towline/log.h>
 
+#include "daemon/limits.h"
+
 #define LIMITS_TIMEOUT_MS 3000 /* a person waits: then what was last known counts */
 
 enum help_state { HELP_ASKING_LIMITS, HELP_COLLECTING, HELP_READY, HELP_ASKING_RECEIPT };
@@ -168,12 +170,9 @@ static void collect(struct tl_help *help)
 static void on_limits(void *arg, const struct tl_reply *reply)
 {
 	struct tl_help *help = arg;
-	int64_t max = json_integer_value(json_object_get(reply->json, "bundle_max_bytes"));
-	int64_t left = json_integer_value(json_object_get(reply->json, "quota_left_bytes"));
 
 	help->call = NULL;
-	if (reply->status == 200 && max > 0 && left >= 0)
-		help->agent->bundle_room = left < max ? left : max;
+	tl_limits_note(help->agent, reply);
 	if (help->agent->bundle_room == 0) {
 		tl_ask_fail(
 			tl_steal(&help->ask), TL_EDENIED,

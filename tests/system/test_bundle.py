@@ -185,6 +185,13 @@ def test_the_relays_limit_is_asked_before_collecting(place, store, make_endpoint
         assert done.returncode != 0
         assert "1024" in done.stderr or "larger" in done.stderr or "limit" in done.stderr
         assert small.items("/v1/tickets?state=all") == []
+        # What was heard once counts without the relay, and after a restart of the agent.
+        small.program.kill()
+        endpoint.agent.stop()
+        endpoint.start_agent(connected=False)
+        offline = endpoint.get_help("still too much", "--no-wait", check=False)
+        assert offline.returncode != 0
+        assert endpoint.status()["queue"]["items"] == 0
     finally:
         small.program.stop()
         relay.start()
