@@ -204,6 +204,7 @@ static bool open_log(const struct log_taking *taking, struct log *log)
 		if (is_before(taking, &log->files[i]) || is_copy(log, i))
 			continue;
 		source_open(taking->context, log->files[i].path, source);
+		same = same && is_same_file(&log->files[i]); /* it may have gone just now */
 		if (source->fd >= 0 && is_open(log, i, &source->status))
 			source_close(source);
 	}

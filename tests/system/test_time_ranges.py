@@ -131,3 +131,23 @@ def test_a_huge_log_is_searched_and_not_read(logs):
     os.utime(logs.dir / "huge.log", (now, now))
     found = logs.of(logs.collect("--since", stamp(now - 1024 * 60), "--until", stamp(now - 1024 * 60)))
     assert "line 1024\n" in found["huge.log"] and "line 1023\n" not in found["huge.log"]
+
+
+def test_a_rotation_meanwhile_loses_and_doubles_nothing(logs):
+    now = int(time.time())
+    for _ in range(6):
+        for index, name in enumerate(("app.log", "app.log.1", "app.log.2", "app.log.3")):
+            logs.put(name, f"{stamp(now - index * 60)} file {index}\n", now - index * 60)
+        with subprocess.Popen([BIN / "towline-agent", "collect", "--json", "--profile", "quick", "--include", "app-logs",
+                               "--since", "1h", "--output", logs.place / "r.tar.zst"],
+                              env=logs.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+            running.stdout.readline()  # it has begun
+            for index in (3, 2, 1):
+                os.rename(logs.dir / f"app.log.{index}", logs.dir / f"app.log.{index + 1}")
+            os.rename(logs.dir / "app.log", logs.dir / "app.log.1")
+            running.communicate()
+        found = logs.of(members(logs.place / "r.tar.zst"))
+        lines = sorted(line.split(" ", 1)[1] for text in found.values() for line in text.splitlines())
+        assert lines == ["file 0", "file 1", "file 2", "file 3"]
+        for path in [*logs.dir.iterdir(), logs.place / "r.tar.zst"]:
+            path.unlink()
