@@ -3,23 +3,25 @@
 #include "redact/identity_address.h"
 #include "redact/identity_text.h"
 
+#define SOCKET_LEN 37 /* 32 digits, a colon, four digits */
+
 /* Addresses as the kernel's tables have them: hexadecimal, without separators. */
 
-static bool take(const struct identity_text *text, size_t start, size_t digits,
+static bool take(const struct identity_text *text, size_t start, size_t len,
 		 struct identity_span *ret_span)
 {
 	struct identity_address address;
 
-	if (digits == 8) {
-		if (!identity_v4_read(text->bytes + start, 8, &address) ||
+	if (len == 8) {
+		if (!identity_v4_read(text->bytes + start, len, &address) ||
 		    identity_v4_stays(address.bytes))
 			return false;
-	} else if (!identity_v6_read(text->bytes + start, 32, &address) ||
+	} else if (!identity_v6_read(text->bytes + start, len, &address) ||
 		   identity_v6_stays(address.bytes)) {
 		return false;
 	}
-	*ret_span = (struct identity_span){digits == 8 ? TL_IDENTITY_IPV4 : TL_IDENTITY_IPV6, start,
-					   start + digits};
+	*ret_span = (struct identity_span){len == 8 ? TL_IDENTITY_IPV4 : TL_IDENTITY_IPV6, start,
+					   start + len};
 	return true;
 }
 
@@ -43,7 +45,8 @@ bool identity_kernel_at_colon(const struct identity_text *text, size_t at,
 		digits++;
 	if ((digits != 8 && digits != 32) || text_at(text, at - 1 - digits) != ' ')
 		return false;
-	return take(text, at - digits, digits, ret_span);
+	/* The port says that the digits are in the kernel's order. */
+	return take(text, at - digits, digits == 8 ? 8 : SOCKET_LEN, ret_span);
 }
 
 /* A column of /proc/net/route: destination (gateway and flags behind it), gateway (flags behind it). */

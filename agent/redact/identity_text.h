@@ -89,6 +89,7 @@ enum identity_form {
 	IDENTITY_DASHED,  /* 10-1-2-3, 00-11-22-33-44-55 */
 	IDENTITY_CISCO,	  /* 0011.2233.4455 */
 	IDENTITY_HEX,	  /* digits only; of IPv4 in the kernel's order of bytes */
+	IDENTITY_SOCKET,  /* IPv6 of /proc/net/tcp6: the kernel's order, the port behind it */
 	IDENTITY_REVERSED /* of DNS */
 };
 
@@ -99,7 +100,8 @@ struct identity_address {
 	size_t given; /* octets or nibbles of a reversed one */
 	int bits;     /* its prefix length, or IDENTITY_WHOLE */
 	enum identity_form form;
-	bool upper; /* hexadecimal digits */
+	bool upper;   /* hexadecimal digits */
+	char port[6]; /* of a socket, with its colon; not terminated */
 };
 
 /* Reads what a recogniser found. */

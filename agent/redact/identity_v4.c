@@ -422,6 +422,7 @@ void identity_v4_write(const struct identity_address *address, struct tl_buf *ou
 		return;
 	case IDENTITY_PLAIN:
 	case IDENTITY_CISCO:
+	case IDENTITY_SOCKET:
 		put_octets(bytes, '.', out);
 		if (address->bits != IDENTITY_WHOLE)
 			tl_buf_printf(out, "/%d", address->bits);

@@ -7,6 +7,7 @@
 #define ARPA "ip6.arpa"
 #define TEXT_MAX 45 /* INET6_ADDRSTRLEN - 1 */
 #define GROUPS 8
+#define SOCKET_LEN 37 /* 32 digits, a colon, four digits */
 
 /* Where parsing of an address stands. */
 struct groups {
@@ -224,7 +225,7 @@ static bool has_upper(const char *text, size_t len)
 }
 
 /* The kernel prints an address of /proc/net/tcp6 as four numbers, with their digits in this machine's
- * order, and one of if_inet6 and ipv6_route as it is: the one in capitals, the other in small letters. */
+ * order, and one of if_inet6 and ipv6_route as it is. */
 static void swap_words(uint8_t bytes[static 16])
 {
 	for (size_t i = 0; i < 16 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__; i += 4) {
@@ -245,11 +246,14 @@ bool identity_v6_read(const char *bytes, size_t len, struct identity_address *re
 	address.upper = has_upper(bytes, len);
 	if (len > arpa && text_has(&text, len - arpa, ARPA)) {
 		ok = read_reversed(&text, &address);
-	} else if (len == 32) {
+	} else if (len == 32 ||
+		   (len == SOCKET_LEN && bytes[32] == ':' && text_hex_run(&text, 0, 33) == 32)) {
 		ok = text_hex(&text, 0, 16, address.bytes);
-		address.form = IDENTITY_HEX;
-		if (address.upper)
+		address.form = len == 32 ? IDENTITY_HEX : IDENTITY_SOCKET;
+		if (address.form == IDENTITY_SOCKET) {
 			swap_words(address.bytes);
+			memcpy(address.port, bytes + 32, SOCKET_LEN - 32);
+		}
 	} else {
 		ok = read_groups(&text, 0, &groups);
 		if (ok)
@@ -313,11 +317,15 @@ void identity_v6_write(const struct identity_address *address, struct tl_buf *ou
 			tl_buf_printf(out, "%x.", address->bytes[i / 2] >> (i % 2 ? 0 : 4) & 0x0fu);
 		tl_buf_puts(out, ARPA);
 		return;
-	case IDENTITY_HEX:
-		if (address->upper)
-			swap_words(copy.bytes);
+	case IDENTITY_SOCKET:
+		swap_words(copy.bytes);
 		for (size_t i = 0; i < 16; i++)
-			tl_buf_printf(out, address->upper ? "%02X" : "%02x", copy.bytes[i]);
+			tl_buf_printf(out, "%02X", copy.bytes[i]);
+		tl_buf_append(out, address->port, SOCKET_LEN - 32);
+		return;
+	case IDENTITY_HEX:
+		for (size_t i = 0; i < 16; i++)
+			tl_buf_printf(out, "%02x", copy.bytes[i]);
 		return;
 	case IDENTITY_PLAIN:
 	case IDENTITY_DASHED:

@@ -105,7 +105,8 @@ static void what_was_replaced_is_revealed(void **state)
 	static const char text[] =
 		"alice@acme.com on web01.corp.acme.com, 10.1.2.3:22 [2a02:8070:1::5]:80 "
 		"00:11:22:33:44:55 ip-10-1-2-3 3.2.1.10.in-addr.arpa 10.1.2.0/24 enx001122334455 "
-		" 0302010A:0016 zulu-7 user alice in /home/zoe; DE:AD:BE:EF:00:01 0011.2233.44aa.";
+		" 0302010A:0016 0280022A000000000000000001000000:0016 zulu-7 user alice in "
+		"/home/zoe; DE:AD:BE:EF:00:01 0011.2233.44aa.";
 	tl_auto(tl_identities) struct tl_identities *identities = NULL;
 	tl_auto(tl_buf) struct tl_buf out = TL_BUF_INIT(4096), back = TL_BUF_INIT(4096);
 	struct stat status;
