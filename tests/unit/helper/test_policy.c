@@ -150,6 +150,70 @@ static void scopes_go_to_json_and_back(void **state)
 	}
 }
 
+static void collections_are_judged_by_profile_level_and_recipients(void **state)
+{
+	static const char text[] = "collect:\n  profiles: [quick, serv*]\n  levels: [secrets]\n";
+	static const struct {
+		const char *profile, *level, *says;
+	} rows[] = {
+		{"quick", "secrets", NULL},
+		{"service:nginx.service", "secrets", NULL},
+		{"standard", "secrets", "collect.profiles"},
+		{"quick", "identities", "collect.levels"},
+		{"quick", "off", "collect.levels"},
+	};
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+
+	(void)state;
+	assert_int_equal(parse(text, &policy, NULL), 0);
+	for (size_t i = 0; i < TL_ARRAY_LEN(rows); i++) {
+		struct tl_err err = TL_ERR_INIT;
+		int rc = tl_policy_check_collect(&policy, rows[i].profile, rows[i].level, 0, &err);
+
+		assert_int_equal(rc, rows[i].says ? TL_EDENIED : 0);
+		if (rows[i].says)
+			assert_says(&err, rows[i].says);
+	}
+}
+
+static void bundles_for_nobody_may_be_forbidden(void **state)
+{
+	static const char text[] =
+		"collect:\n  recipients_required: true\n  exclude: [/etc/shop, ssh*]\n";
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+	tl_json *exclude = json_array();
+	struct tl_err err = TL_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(parse(text, &policy, NULL), 0);
+	assert_int_equal(tl_policy_check_collect(&policy, "quick", "secrets", 0, &err), TL_EDENIED);
+	assert_says(&err, "collect.recipients_required");
+	assert_int_equal(tl_policy_check_collect(&policy, "quick", "secrets", 1, &err), 0);
+	tl_policy_add_excludes(&policy, exclude);
+	assert_int_equal(json_array_size(exclude), 2);
+}
+
+static void nothing_hidden_is_not_allowed_by_default(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+
+	(void)state;
+	assert_int_equal(parse("", &policy, NULL), 0);
+	assert_int_equal(tl_policy_check_collect(&policy, "x", "secrets", 0, NULL), 0);
+	assert_int_equal(tl_policy_check_collect(&policy, "x", "identities", 0, NULL), 0);
+	assert_int_equal(tl_policy_check_collect(&policy, "x", "off", 0, NULL), TL_EDENIED);
+}
+
+static void unknown_level_is_an_error(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+	struct tl_err err = TL_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(parse("collect:\n  levels: [everything]\n", &policy, &err), TL_ECONFIG);
+	assert_says(&err, "collect.levels");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +228,10 @@ int main(void)
 		cmocka_unit_test(the_sessions_account_consents_only_where_it_is_listed),
 		cmocka_unit_test(a_list_of_names_excludes_everybody_else),
 		cmocka_unit_test(scopes_go_to_json_and_back),
+		cmocka_unit_test(collections_are_judged_by_profile_level_and_recipients),
+		cmocka_unit_test(bundles_for_nobody_may_be_forbidden),
+		cmocka_unit_test(nothing_hidden_is_not_allowed_by_default),
+		cmocka_unit_test(unknown_level_is_an_error),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
