@@ -6,6 +6,8 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include <towline/str.h>
+
 #include "scene.h"
 
 static const struct {
@@ -112,12 +114,20 @@ static void lines_of_a_command_get_a_run_each(void **state)
 
 static void line_that_could_be_an_option_or_a_path_is_no_object(void **state)
 {
+	const struct stage *stage = *state;
+	const char *path;
+	json_t *text;
+	int runs = 0;
+
 	scene_play(*state, collect_each_line,
 		   S("printf", "%s\\n", "--force", "../x", "a b", "a;b", "fine", "--", "echo",
 		     "{}"));
-	assert_null(stage_member(*state, "cmd/test/scene/--force"));
-	assert_int_equal(json_object_size((*(struct stage **)state)->members), 6);
-	assert_string_equal(stage_member(*state, "cmd/test/scene/fine"), "fine\n");
+	json_object_foreach(stage->members, path, text)
+	{
+		runs += tl_str_starts(path, "cmd/") && !tl_str_ends(path, ".meta.json");
+	}
+	assert_int_equal(runs, 1);
+	assert_string_equal(stage_member(stage, "cmd/test/scene/fine"), "fine\n");
 }
 
 static void endless_list_of_objects_is_cut_and_said_so(void **state)
