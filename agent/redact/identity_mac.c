@@ -15,7 +15,7 @@ static const struct row {
 } rows[] = {
 	{6, NULL, NULL, 0, 6},
 	{7, "01:", NULL, 1, 6},		  /* DHCP client identifier, RFC 2132 section 9.14 */
-	{8, NULL, NULL, 0, 8},		  /* EUI-64 */
+	{8, NULL, NULL, 0, 8},		  /* EUI-64 of a MAC; others are serial numbers */
 	{10, "00:03:00:01:", NULL, 4, 6}, /* DUID of a link-layer address, RFC 8415 section 11.4 */
 	{14, "00:01:00:01:", NULL, 8, 6}, /* … and time, section 11.2 */
 	{20, NULL, NULL, 12, 8}, /* InfiniBand, RFC 4391 section 9.1.1: see is_infiniband */
@@ -85,7 +85,8 @@ static bool find_row(const struct identity_text *text, size_t at, struct identit
 		const struct row *row = &rows[i];
 
 		if (row->groups != groups || (row->begin && !text_has(text, start, row->begin)) ||
-		    (groups == 20 && !is_infiniband(text, start)))
+		    (groups == 20 && !is_infiniband(text, start)) ||
+		    (groups == 8 && !text_has(text, start + 9, "ff:fe:")))
 			continue;
 		return take(text, start + 3 * row->at, row->len, ret_span);
 	}

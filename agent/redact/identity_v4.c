@@ -5,6 +5,7 @@
 
 #define ARPA ".in-addr.arpa"
 #define SMALL 60 /* octets of a version number are hardly larger */
+#define LARGE 100
 #define ADDRESS_BITS_MAX 32
 
 struct quad {
@@ -12,7 +13,7 @@ struct quad {
 	size_t start, end;
 	uint8_t octets[4];
 	bool private; /* in a network that only addresses are taken from */
-	bool small;
+	bool small, large;
 };
 
 /* What stands before a number with four parts that is no address. */
@@ -121,8 +122,10 @@ static bool read_quad(const struct identity_text *text, size_t start, char separ
 			(octets[0] == 192 && octets[1] == 168) ||
 			(octets[0] == 169 && octets[1] == 254) ||
 			(octets[0] == 100 && (octets[1] & 0xc0) == 64);
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < 4; i++) {
 		quad->small = quad->small && octets[i] < SMALL;
+		quad->large = quad->large || octets[i] >= LARGE;
+	}
 	return true;
 }
 
@@ -210,6 +213,13 @@ static bool is_in_path(const struct quad *quad)
 	return text_at(quad->text, at - 1) == '/';
 }
 
+/* Does a word go on behind it ("-12.0.4.66.dist-info")? */
+static bool is_glued(const struct quad *quad)
+{
+	return is_one_of(text_at(quad->text, quad->end), ".-_") &&
+	       is_letter(text_at(quad->text, quad->end + 1));
+}
+
 static bool begins_well(const struct quad *quad)
 {
 	unsigned char c = text_at(quad->text, quad->start - 1);
@@ -218,7 +228,7 @@ static bool begins_well(const struct quad *quad)
 	if (c == '~' || c == '+' || c == '^' || (c == '=' && before == '='))
 		return false;
 	if ((c == '-' || c == '_') && is_letter(before))
-		return quad->private || !quad->small;
+		return quad->private || (!quad->small && (quad->large || !is_glued(quad)));
 	return c != '/' || quad->private || is_in_path(quad);
 }
 
