@@ -58,7 +58,7 @@ static char *copy_expression(const char *text, unsigned flags)
 
 	if (!(flags & TL_MATCH_LITERAL))
 		return strdup(text);
-	copy = at = malloc(len * 4 + 1);
+	copy = at = calloc(len + 1, 4); /* each byte is written as \xHH */
 	for (size_t i = 0; copy && i < len; i++)
 		at += sprintf(at, "\\x%02x", (unsigned char)text[i]);
 	return copy;

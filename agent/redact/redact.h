@@ -51,12 +51,6 @@ size_t tl_redact_rules_count(const struct tl_redact_rules *rules);
 struct tl_redact_rule_facts tl_redact_rules_facts(const struct tl_redact_rules *rules,
 						  size_t index);
 
-/* Replaced by tl_redact_rules_open; the arguments mean nothing. */
-extern const struct tl_redact_rule *const tl_redact_builtin;
-extern const size_t tl_redact_builtin_count;
-TL_MUST_CHECK int tl_redact_rules_new(const struct tl_redact_rule *rows, size_t count,
-				      struct tl_redact_rules **ret_rules, struct tl_err *err);
-
 struct tl_redact_limits {
 	size_t window_bytes;  /* the longest line that is looked at whole */
 	size_t overlap_bytes; /* carried from one window to the next; below half a window */

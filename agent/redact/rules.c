@@ -18,9 +18,6 @@
 extern const struct tl_embedded redact_rules[];
 extern const size_t redact_rules_count;
 
-const struct tl_redact_rule *const tl_redact_builtin = NULL;
-const size_t tl_redact_builtin_count = 0;
-
 static int load_text(struct rule_set *set, const char *name, const char *text, size_t len,
 		     struct tl_err *err)
 {
@@ -129,12 +126,4 @@ int tl_redact_rules_lint(const char *path, struct tl_err *err)
 	if (r == 0)
 		r = load_builtin(&set, err);
 	return r < 0 ? r : load_rules(&set, yaml, err);
-}
-
-int tl_redact_rules_new(const struct tl_redact_rule *rows TL_UNUSED, size_t count TL_UNUSED,
-			struct tl_redact_rules **ret_rules, struct tl_err *err)
-{
-	static const struct tl_redact_sources sources = {.site_dir = NULL};
-
-	return tl_redact_rules_open(&sources, ret_rules, err);
 }
