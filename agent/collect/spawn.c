@@ -10,12 +10,11 @@
 
 #include "collect/limits.h"
 
+/* No home: what the collecting account has there, a program that may read all is not to obey. */
 static char *const clean_env[] = {
-	(char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
-	(char[]){"LC_ALL=C"},
-	(char[]){"TERM=dumb"},
-	(char[]){"SYSTEMD_COLORS=0"},
-	NULL,
+	(char[]){"HOME=/nonexistent"}, (char[]){"PATH=/usr/sbin:/usr/bin:/sbin:/bin"},
+	(char[]){"LC_ALL=C"},	       (char[]){"TERM=dumb"},
+	(char[]){"SYSTEMD_COLORS=0"},  NULL,
 };
 
 static void default_signals(void)

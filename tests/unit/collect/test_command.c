@@ -50,6 +50,15 @@ static void environment_and_input_are_clean(void **state TL_UNUSED)
 	assert_non_null(strstr(tl_buf_str(&out), "\n/\n4\n")); /* 0, 1, 2 and ls's own */
 }
 
+/* The agent may write in its home; what a program finds there would be run with rights that it lacks. */
+static void files_of_the_accounts_home_are_not_obeyed(void **state TL_UNUSED)
+{
+	tl_auto(tl_buf) struct tl_buf out = TL_BUF_INIT(4096);
+
+	run("echo ~", 1000, 10000, &out);
+	assert_string_equal(tl_buf_str(&out), "/nonexistent\n");
+}
+
 static void hung_command_is_ended(void **state TL_UNUSED)
 {
 	tl_auto(tl_buf) struct tl_buf out = TL_BUF_INIT(4096);
@@ -142,6 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(output_status_and_errors_are_taken),
 		cmocka_unit_test(environment_and_input_are_clean),
+		cmocka_unit_test(files_of_the_accounts_home_are_not_obeyed),
 		cmocka_unit_test(hung_command_is_ended),
 		cmocka_unit_test(endless_output_is_cut),
 		cmocka_unit_test(children_of_a_hung_command_end_with_it),
