@@ -128,6 +128,10 @@ static int apply_policy(struct collection *collection, struct tl_err *err)
 			json_string_value(json_object_get(request, "level")),
 			json_array_size(json_object_get(request, "recipients")), err);
 	if (rc == 0)
+		rc = tl_policy_check_include(&policy,
+					     json_array_size(json_object_get(request, "include")),
+					     err);
+	if (rc == 0)
 		tl_policy_add_excludes(&policy, json_object_get(request, "exclude"));
 	return rc;
 }

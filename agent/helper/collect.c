@@ -408,6 +408,8 @@ int tl_collection_start(struct tl_helper *helper, struct tl_ask *ask, struct tl_
 				  "another collection runs: try again when it is done");
 	rc = tl_policy_check_collect(&helper->policy, args.profile, args.level,
 				     json_array_size(args.recipients), err);
+	if (rc == 0)
+		rc = tl_policy_check_include(&helper->policy, json_array_size(args.include), err);
 	if (rc != 0)
 		return rc;
 	collection = calloc(1, sizeof(*collection));

@@ -46,6 +46,10 @@ TL_DEFINE_AUTO(tl_policy, tl_policy_clear);
  * redaction, for so many recipients may be made; TL_EDENIED with the sentence otherwise. */
 TL_MUST_CHECK int tl_policy_check_collect(const struct tl_policy *policy, const char *profile,
 					  const char *level, size_t recipients, struct tl_err *err);
+/* Whether collectors may be named beside the profile's: only where the profile "full", which has all of
+ * them, is allowed. TL_EDENIED. */
+TL_MUST_CHECK int tl_policy_check_include(const struct tl_policy *policy, size_t includes,
+					  struct tl_err *err);
 /* Adds what is never collected to the list of texts. */
 void tl_policy_add_excludes(const struct tl_policy *policy, json_t *exclude);
 

@@ -34,6 +34,15 @@ int tl_policy_check_collect(const struct tl_policy *policy, const char *profile,
 	return 0;
 }
 
+int tl_policy_check_include(const struct tl_policy *policy, size_t includes, struct tl_err *err)
+{
+	if (includes == 0 || allows(&policy->collect_profiles, "full"))
+		return 0;
+	return tl_err_set(err, TL_EDENIED,
+			  "this machine's policy does not allow the profile \"full\", and with it "
+			  "no collectors beside a profile's own (collect.profiles)");
+}
+
 void tl_policy_add_excludes(const struct tl_policy *policy, json_t *exclude)
 {
 	for (size_t i = 0; i < policy->collect_exclude.count; i++)

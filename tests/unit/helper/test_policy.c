@@ -176,6 +176,20 @@ static void collections_are_judged_by_profile_level_and_recipients(void **state)
 	}
 }
 
+static void collectors_beside_the_profile_need_a_policy_that_allows_all(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy narrow = {.scopes = 0}, wide = {.scopes = 0};
+	struct tl_err err = TL_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(parse("collect:\n  profiles: [quick]\n", &narrow, NULL), 0);
+	assert_int_equal(parse("", &wide, NULL), 0);
+	assert_int_equal(tl_policy_check_include(&narrow, 0, NULL), 0);
+	assert_int_equal(tl_policy_check_include(&narrow, 1, &err), TL_EDENIED);
+	assert_says(&err, "collect.profiles");
+	assert_int_equal(tl_policy_check_include(&wide, 1, NULL), 0);
+}
+
 static void bundles_for_nobody_may_be_forbidden(void **state)
 {
 	static const char text[] =
@@ -229,6 +243,7 @@ int main(void)
 		cmocka_unit_test(a_list_of_names_excludes_everybody_else),
 		cmocka_unit_test(scopes_go_to_json_and_back),
 		cmocka_unit_test(collections_are_judged_by_profile_level_and_recipients),
+		cmocka_unit_test(collectors_beside_the_profile_need_a_policy_that_allows_all),
 		cmocka_unit_test(bundles_for_nobody_may_be_forbidden),
 		cmocka_unit_test(nothing_hidden_is_not_allowed_by_default),
 		cmocka_unit_test(unknown_level_is_an_error),
