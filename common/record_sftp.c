@@ -1,5 +1,6 @@
 #include "record_sftp.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <towline/buf.h>
@@ -154,7 +155,7 @@ static int take_path(struct tl_ssh_reader *reader, char **ret_path)
 {
 	struct tl_ssh_string text = tl_ssh_read_string(reader);
 
-	if (reader->bad || memchr(text.bytes, '\0', text.len))
+	if (reader->bad || text.len > PATH_MAX || memchr(text.bytes, '\0', text.len))
 		return TL_EPROTO;
 	*ret_path = strndup((const char *)text.bytes, text.len);
 	return *ret_path ? 0 : TL_ENOMEM;
@@ -177,6 +178,15 @@ static bool is_quiet(struct tl_ssh_string extension)
 	return false;
 }
 
+/* The file that a request names. A client that guesses the handle of a file whose opening is not answered
+ * yet, or that goes on with one that it closes, would have bytes pass unseen: TL_EPROTO. */
+static int take_file(struct tl_sftp *sftp, struct tl_ssh_reader *reader,
+		     struct tl_sftp_file **ret_file)
+{
+	*ret_file = tl_sftp_file_find(&sftp->files, tl_ssh_read_string(reader));
+	return *ret_file ? 0 : TL_EPROTO;
+}
+
 static int read_extended(struct tl_sftp *sftp, struct pending *request,
 			 struct tl_ssh_string extension, struct tl_ssh_reader *reader)
 {
@@ -186,20 +196,17 @@ static int read_extended(struct tl_sftp *sftp, struct pending *request,
 		return 0;
 	request->op = "extended";
 	if (tl_ssh_string_is(extension, "copy-data")) {
-		struct tl_ssh_string from = tl_ssh_read_string(reader);
-		uint64_t skip = tl_ssh_read_u64(reader) + tl_ssh_read_u64(reader);
-		struct tl_sftp_file *source = tl_sftp_file_find(&sftp->files, from);
-		struct tl_sftp_file *target =
-			tl_sftp_file_find(&sftp->files, tl_ssh_read_string(reader));
+		struct tl_sftp_file *source, *target;
+		int r = take_file(sftp, reader, &source);
 
-		(void)skip;
-		if (reader->bad)
-			return TL_EPROTO;
-		if (target)
-			target->written.broken = true; /* bytes that never pass here */
+		(void)(tl_ssh_read_u64(reader) + tl_ssh_read_u64(reader));
+		r = r ? r : take_file(sftp, reader, &target);
+		if (r < 0)
+			return r;
+		target->written.broken = true; /* bytes that never pass here */
 		request->op = "copy";
-		request->path = strdup(source ? source->path : "");
-		request->to = strdup(target ? target->path : "");
+		request->path = strdup(source->path);
+		request->to = strdup(target->path);
 		return request->path && request->to ? 0 : TL_ENOMEM;
 	}
 	if (!tl_ssh_string_text(extension, name, sizeof name))
@@ -230,23 +237,26 @@ static int read_request(struct tl_sftp *sftp, struct pending *request, struct tl
 		return take_path(reader, &request->path);
 	case FSETSTAT:
 		request->op = "attributes";
-		request->file = tl_sftp_file_find(&sftp->files, tl_ssh_read_string(reader));
-		request->path = strdup(request->file ? request->file->path : "");
-		return request->path ? 0 : TL_ENOMEM;
+		r = take_file(sftp, reader, &request->file);
+		if (r == 0 && !(request->path = strdup(request->file->path)))
+			r = TL_ENOMEM;
+		return r;
 	case CLOSE:
-		request->file = tl_sftp_file_find(&sftp->files, tl_ssh_read_string(reader));
-		return 0;
+		r = take_file(sftp, reader, &request->file);
+		if (r == 0)
+			request->file->closing = true;
+		return r;
 	case READ:
-		request->file = tl_sftp_file_find(&sftp->files, tl_ssh_read_string(reader));
+		r = take_file(sftp, reader, &request->file);
 		request->offset = tl_ssh_read_u64(reader);
-		return 0;
+		return r;
 	case WRITE:
-		request->file = tl_sftp_file_find(&sftp->files, tl_ssh_read_string(reader));
+		r = take_file(sftp, reader, &request->file);
 		request->offset = tl_ssh_read_u64(reader);
-		if (request->file)
+		if (r == 0)
 			tl_sftp_flow_add(&request->file->written, request->offset,
 					 tl_ssh_read_string(reader));
-		return 0;
+		return r;
 	case EXTENDED:
 		return read_extended(sftp, request, extension, reader);
 	default:

@@ -11,8 +11,8 @@ struct tl_sftp_file *tl_sftp_file_find(const struct tl_sftp_files *files,
 {
 	struct tl_sftp_file *file = files->first;
 
-	while (file &&
-	       (file->len != handle.len || memcmp(file->handle, handle.bytes, handle.len) != 0))
+	while (file && (file->closing || file->len != handle.len ||
+			memcmp(file->handle, handle.bytes, handle.len) != 0))
 		file = file->next;
 	return file;
 }

@@ -22,6 +22,7 @@ struct tl_sftp_file {
 	struct tl_sftp_file *next;
 	char *path; /* never NULL */
 	bool directory, failed;
+	bool closing; /* no further request may name it */
 	struct tl_sftp_flow read, written;
 	size_t len;
 	char handle[]; /* the server's name for it, `len` bytes */
@@ -32,7 +33,7 @@ struct tl_sftp_files {
 	size_t count;
 };
 
-/* NULL for a handle that is not open. */
+/* NULL for a handle that is not open, or is being closed. */
 struct tl_sftp_file *tl_sftp_file_find(const struct tl_sftp_files *files,
 				       struct tl_ssh_string handle);
 /* `path` is taken over with success. TL_EPROTO for a handle that is open or no handle, TL_ETOOBIG,

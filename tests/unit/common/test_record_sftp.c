@@ -299,6 +299,49 @@ static void packets_may_come_in_any_pieces(void **state)
 	assert_recorded(tape, "\"written_sha256\":\"ba7816bf");
 }
 
+/* OpenSSH's handles count from 0: an answer need not be waited for to know them. */
+static void a_write_to_a_handle_that_is_guessed_does_not_pass(void **state)
+{
+	struct tape *tape = *state;
+	struct packet request = begin(OPEN, 1), early = begin(WRITE, 2);
+
+	put_text(&request, "/root/.profile");
+	put_u32(&request, 2);
+	put_u32(&request, 0);
+	assert_int_equal(ask(tape, request), 0);
+	put_text(&early, "h");
+	put_u32(&early, 0);
+	put_u32(&early, 0);
+	put_text(&early, "unseen");
+	assert_int_equal(ask(tape, early), TL_EPROTO);
+}
+
+static void a_write_behind_the_close_does_not_pass(void **state)
+{
+	struct tape *tape = *state;
+	struct packet request = begin(CLOSE, 2), late = begin(WRITE, 3);
+
+	open_file(tape, 1, "/a", "h");
+	put_text(&request, "h");
+	assert_int_equal(ask(tape, request), 0);
+	put_text(&late, "h");
+	put_u32(&late, 0);
+	put_u32(&late, 0);
+	put_text(&late, "another file's");
+	assert_int_equal(ask(tape, late), TL_EPROTO);
+}
+
+static void a_path_that_no_system_takes_does_not_pass(void **state)
+{
+	struct tape *tape = *state;
+	static uint8_t request[4 + 5 + 4 + 65536] = {0, 1, 0, 9, REMOVE, 0, 0, 0, 1, 0, 1, 0, 0};
+	struct tl_err err = TL_ERR_INIT;
+
+	memset(request + 13, 'a', 65536);
+	assert_int_equal(tl_record_input(tape->record, 1, request, sizeof request, &err),
+			 TL_EPROTO);
+}
+
 static void what_is_no_sftp_does_not_pass(void **state)
 {
 	struct tape *tape = *state;
@@ -325,6 +368,9 @@ int main(void)
 		WITH_TAPE(a_file_that_is_open_at_the_end_is_told_as_not_ok),
 		WITH_TAPE(the_contents_are_not_recorded),
 		WITH_TAPE(packets_may_come_in_any_pieces),
+		WITH_TAPE(a_write_to_a_handle_that_is_guessed_does_not_pass),
+		WITH_TAPE(a_write_behind_the_close_does_not_pass),
+		WITH_TAPE(a_path_that_no_system_takes_does_not_pass),
 		WITH_TAPE(what_is_no_sftp_does_not_pass),
 	};
 
