@@ -67,7 +67,7 @@ struct collect_context {
 	int64_t deadline_ms; /* monotonic, of the row */
 	const struct collector *row;
 	struct slice_range range; /* of time that was asked for */
-	const char *outcome; /* "ok", "absent", "partial": what the index says of the row */
+	const char *outcome;	  /* "ok", "absent", "partial": what the index says of the row */
 };
 
 #define COLLECTORS_MAX 512

@@ -81,9 +81,10 @@ static void *open_and_migrate(void *arg)
 }
 
 static const char *const tables[] = {
-	"host_health",	 "bundle",	 "upload",	    "session", "idempotency", "timeline",  "ticket",
-	"assertion_jti", "enrolment_token", "host",    "ssh_key",     "api_token", "app_user",
-	"counter",	 "organisation",    "audit",   "audit_head",  "outbox",	   "schema_version",
+	"host_health", "bundle",     "upload",	      "session",	 "idempotency",
+	"timeline",    "ticket",     "assertion_jti", "enrolment_token", "host",
+	"ssh_key",     "api_token",  "app_user",      "counter",	 "organisation",
+	"audit",       "audit_head", "outbox",	      "schema_version",
 };
 
 static void empty_database(const struct place *place)
