@@ -91,12 +91,13 @@ int tl_account_self(struct tl_account *ret_account, struct tl_err *err)
 	return tl_account_find(number, ret_account, err);
 }
 
-enum step { STEP_FDS, STEP_SESSION, STEP_ACCOUNT, STEP_CAPABILITY, STEP_EXEC };
+enum step { STEP_FDS, STEP_SESSION, STEP_ACCOUNT, STEP_CAPABILITY, STEP_CONFINE, STEP_EXEC };
 
 static const char *const step_texts[] = {"its descriptors cannot be set up",
 					 "it cannot lead a session",
 					 "the account cannot be taken on",
 					 "the right to read cannot be kept",
+					 "it cannot be confined",
 					 "it cannot be executed"};
 
 struct failure {
@@ -227,6 +228,8 @@ static void run_child(const struct tl_child_spec *spec, int status_fd)
 		fail_child(status_fd, STEP_ACCOUNT);
 	if (was_root && keep_rights(spec) != 0)
 		fail_child(status_fd, STEP_CAPABILITY);
+	if (spec->no_new_rights && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		fail_child(status_fd, STEP_CONFINE);
 	if (spec->directory && chdir(spec->directory) != 0 && chdir("/") != 0)
 		fail_child(status_fd, STEP_EXEC);
 	execve(spec->path, (char *const *)(uintptr_t)spec->argv,

@@ -35,6 +35,7 @@ struct tl_child_spec {
 	bool terminal;			  /* descriptor 0 becomes the controlling terminal */
 	bool read_all; /* as root: keeps CAP_DAC_READ_SEARCH beyond the change of account */
 	bool examine;  /* with read_all: CAP_SYS_PTRACE, CAP_SYSLOG and CAP_NET_ADMIN, too */
+	bool no_new_rights; /* set-user-ID programs and file capabilities give it and its children nothing */
 	mode_t umask;  /* of the child */
 	int cgroup_fd; /* cgroup.procs of the group that it joins; 0: it stays in ours */
 };

@@ -119,7 +119,8 @@ static const char *find_sftp_server(void)
 	return NULL;
 }
 
-/* Without a shell: a start-up file's output would break the protocol. */
+/* Without a shell: a start-up file's output would break the protocol. It starts nothing: what it may not
+ * do by itself, it need not. */
 static int start_sftp(const struct tl_spawn_spec *spec, const struct ends *ends,
 		      const struct tl_strv *env, pid_t *ret_pid, struct tl_err *err)
 {
@@ -139,6 +140,7 @@ static int start_sftp(const struct tl_spawn_spec *spec, const struct ends *ends,
 			.fd_count = 3,
 			.account = spec->account,
 			.directory = spec->account->home,
+			.no_new_rights = true,
 			.umask = SESSION_UMASK,
 		},
 		ret_pid, err);

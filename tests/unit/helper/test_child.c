@@ -69,12 +69,35 @@ static void a_child_that_hangs_is_given_up(void **state)
 	assert_int_equal(WTERMSIG(status), SIGKILL);
 }
 
+static void a_confined_child_gets_no_rights_from_what_it_executes(void **state)
+{
+	static const char *const look[] = {"sh", "-c", "grep -q 'NoNewPrivs:.1' /proc/self/status",
+					   NULL};
+	static const char *const path[] = {"PATH=/usr/bin:/bin", NULL};
+	const int fds[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO};
+	int status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(tl_child_start(&(struct tl_child_spec){.path = "/bin/sh",
+								.argv = look,
+								.env = path,
+								.fds = fds,
+								.fd_count = 3,
+								.no_new_rights = true},
+					&pid, NULL),
+			 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(WEXITSTATUS(status), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_program_runs_without_its_directory),
 		cmocka_unit_test(a_missing_program_says_so_and_leaves_nothing),
 		cmocka_unit_test(a_child_that_hangs_is_given_up),
+		cmocka_unit_test(a_confined_child_gets_no_rights_from_what_it_executes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
