@@ -28,20 +28,20 @@ enum {
 /* Requests that change something and name paths, and what they are called. OpenSSH's server takes the two
  * paths of a symlink in the other order than the draft says (openssh/PROTOCOL, section 4.1). */
 static const struct path_request {
-	uint8_t type;
 	const char *extension; /* of EXTENDED */
 	const char *op;
 	unsigned paths;
+	uint8_t type;
 } path_requests[] = {
-	{9, NULL, "attributes", 1},
-	{13, NULL, "remove", 1},
-	{14, NULL, "mkdir", 1},
-	{15, NULL, "rmdir", 1},
-	{18, NULL, "rename", 2},
-	{20, NULL, "symlink", 2},
-	{EXTENDED, "posix-rename@openssh.com", "rename", 2},
-	{EXTENDED, "hardlink@openssh.com", "link", 2},
-	{EXTENDED, "lsetstat@openssh.com", "attributes", 1},
+	{NULL, "attributes", 1, 9},
+	{NULL, "remove", 1, 13},
+	{NULL, "mkdir", 1, 14},
+	{NULL, "rmdir", 1, 15},
+	{NULL, "rename", 2, 18},
+	{NULL, "symlink", 2, 20},
+	{"posix-rename@openssh.com", "rename", 2, EXTENDED},
+	{"hardlink@openssh.com", "link", 2, EXTENDED},
+	{"lsetstat@openssh.com", "attributes", 1, EXTENDED},
 };
 
 /* Extensions that only look; any other one is an event, so that nothing new passes unseen. */

@@ -171,7 +171,7 @@ static int read_children(struct reader *reader, struct tl_yaml_node *parent, uns
 		}
 		if (r == 0)
 			r = read_node(reader, depth + 1, &child);
-		if (r < 0) {
+		if (r) {
 			free((char *)(uintptr_t)key);
 			return r;
 		}

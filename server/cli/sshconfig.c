@@ -143,8 +143,7 @@ static void print_host(const struct front_door *door, const json_t *host, const 
 
 static bool is_ticket(const char *name)
 {
-	return name && (name[0] == 'T' || name[0] == 't') && name[1] == '-' &&
-	       tl_str_is_name(name, 32);
+	return (name[0] == 'T' || name[0] == 't') && name[1] == '-' && tl_str_is_name(name, 32);
 }
 
 /* The host that a ticket is about; NULL when it names none. */
@@ -193,8 +192,10 @@ static int print_host_keys(struct tl_api *api, const struct front_door *door, co
 {
 	char ticket_host[256] = "";
 	tl_json *hosts = NULL;
-	int rc = is_ticket(wanted) ? find_ticket_host(api, wanted, ticket_host, err) : 0;
+	int rc = 0;
 
+	if (wanted && is_ticket(wanted))
+		rc = find_ticket_host(api, wanted, ticket_host, err);
 	if (rc == 0)
 		rc = tl_api_list(api, "/v1/hosts", &hosts, err);
 	for (size_t i = 0; rc == 0 && i < json_array_size(hosts); i++) {
@@ -213,7 +214,7 @@ int tl_command_known_hosts(const struct tl_cli *cli, struct tl_err *err)
 {
 	const char *wanted = tl_cli_operand(cli, 0);
 	tl_auto(tl_api) struct tl_api *api = NULL;
-	struct front_door door;
+	struct front_door door = {.host = ""};
 	int rc = tl_api_open(cli, &api, err);
 
 	if (rc == 0)

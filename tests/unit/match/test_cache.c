@@ -193,7 +193,7 @@ static void two_at_once_both_work(void **state TL_UNUSED)
 		if (children[i] == 0) {
 			tl_auto(tl_match) struct tl_match *match = NULL;
 
-			_exit(tl_match_open(patterns, 2, dir, &match, NULL) < 0);
+			_exit(tl_match_open(patterns, 2, dir, &match, NULL) ? 1 : 0);
 		}
 	}
 	for (size_t i = 0; i < TL_ARRAY_LEN(children); i++) {
