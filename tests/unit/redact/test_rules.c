@@ -46,6 +46,13 @@ static void expect_same(const char *text)
 	expect(text, text);
 }
 
+static void a_coloured_key_hides_no_secret(void **state TL_UNUSED)
+{
+	expect("\x1b[36mpassword\x1b[0m=hunter2", "\x1b[36mpassword\x1b[0m=[redacted:assignment]");
+	expect("\x1b[1;31mtoken_secret\x1b[0m\x1b[2m: \"two words\"",
+	       "\x1b[1;31mtoken_secret\x1b[0m\x1b[2m: \"[redacted:assignment]\"");
+}
+
 static void assigned_secrets_are_hidden_in_every_quoting(void **state TL_UNUSED)
 {
 	expect("password=hunter2", "password=[redacted:assignment]");
@@ -232,6 +239,7 @@ static void communities_are_hidden(void **state TL_UNUSED)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_coloured_key_hides_no_secret),
 		cmocka_unit_test(assigned_secrets_are_hidden_in_every_quoting),
 		cmocka_unit_test(rest_of_a_configuration_line_is_hidden),
 		cmocka_unit_test(keys_that_do_not_end_in_a_secret_word_are_left),
