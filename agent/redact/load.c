@@ -120,7 +120,7 @@ static int expand(const struct loader *loader, const struct tl_yaml_node *at, co
 		size_t len = close ? (size_t)(close - open) - 2 : 0;
 		const struct definition *definition = find_definition(loader, open + 2, len);
 
-		if (!definition)
+		if (!close || !definition)
 			return tl_yaml_fail(loader->yaml, at, loader->err,
 					    "{{%.*s}} is not defined above", (int)len, open + 2);
 		tl_buf_append(&out, text, (size_t)(open - text));

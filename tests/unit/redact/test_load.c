@@ -70,6 +70,8 @@ static void definitions_are_filled_in(void **state TL_UNUSED)
 	       "passwd=x1 pin=22", "passwd=[redacted:a] pin=[redacted:a]");
 	refused("rules:\n  - id: a\n    regex: '{{word}}'\n", "r.yaml:3: {{word}} is not defined");
 	refused("define:\n  a: '{{b}}'\n  b: x\n", "r.yaml:2: {{b}} is not defined above");
+	refused("define: {'': x}\nrules:\n  - id: a\n    regex: '{{x'\n",
+		"r.yaml:4: {{}} is not defined");
 }
 
 static void definitions_cannot_grow_without_bound(void **state TL_UNUSED)
