@@ -13,7 +13,7 @@ from towline import BIN, until
 
 LANES = ["bastion", "end-to-end"]
 SUMMARY = "The printer eats pages"
-SCOPE_QUESTIONS = {"terminal": "Allow a terminal?", "exec": "Allow single commands?"}
+SCOPE_QUESTIONS = {"terminal": "Allow a terminal?", "exec": "Allow single commands?", "files": "Allow file transfer?"}
 
 
 class Person:
@@ -56,8 +56,8 @@ class Person:
         os.close(self.master)
 
 
-def make_policy(rest=""):
-    return f"sessions:\n  user: {getpass.getuser()}\nconsent:\n  timeout: 5m\n{rest}"
+def make_policy(rest="", scopes="terminal, exec"):
+    return f"sessions:\n  user: {getpass.getuser()}\n  scopes: [{scopes}]\nconsent:\n  timeout: 5m\n{rest}"
 
 
 @pytest.fixture
@@ -67,8 +67,7 @@ def asking(relay, engineer, make_endpoint):
         endpoint = make_endpoint(consent="ask", policy=policy or make_policy())
         endpoint.enrol()
         endpoint.start_helper().start_agent()
-        endpoint.get_help(SUMMARY)
-        until(lambda: relay.items("/v1/tickets?state=open"), "a ticket is on the desk")
+        relay.open_ticket(endpoint.name, SUMMARY)
         return endpoint
     return make
 
@@ -176,6 +175,25 @@ def test_a_terminal_refused_alone_is_enforced(engineer, asking, sit, lane):
     said, _ = shell.communicate("echo mark-$((6*7)); exit\n", timeout=60)
     assert "mark-42" not in said
     assert shell.returncode != 0
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_files_refused_alone_stay(engineer, asking, sit, place, lane):
+    endpoint = asking(make_policy(scopes="terminal, exec, files"))
+    person = sit(endpoint, "--watch")
+    (place / "up").write_text("x")
+    options = ["-F", str(engineer.write_ssh_config())]
+    host, options = ("relay", [*options, "-o", f"User={endpoint.name}"]) if lane == "bastion" else (
+        endpoint.name, [*options, "-J", "relay"])
+    for answer, code in [("n", 1), ("y", 0)]:
+        copy = subprocess.Popen(["scp", "-q", *options, place / "up", f"{host}:{place}/there"], stdin=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True)
+        person.answers(terminal="n", exec="y", files=answer)
+        _, said = copy.communicate(timeout=60)
+        assert (copy.returncode == 0) == (code == 0), said
+        assert (place / "there").exists() == (code == 0)
+        person.reads("The session has ended")
+        person.forgets()
 
 
 @pytest.mark.parametrize("lane", LANES)
