@@ -10,6 +10,31 @@ int findings_open(const struct tl_analysis_sources *sources, struct tl_analysis_
 	return tl_analysis_rules_open(&own, ret_rules, err);
 }
 
+static int redact_line(json_t *line, struct tl_redactor *redactor, struct tl_err *err)
+{
+	const json_t *text = json_object_get(line, "text");
+	json_t *clean = NULL;
+	int r = json_is_string(text) ? tl_redact_json(redactor, text, NULL, &clean, err) : 0;
+
+	if (r == 0 && clean)
+		json_object_set_new(line, "text", clean);
+	return r;
+}
+
+int findings_redact(json_t *notice, struct tl_redactor *redactor, struct tl_err *err)
+{
+	const json_t *found = json_object_get(notice, "found");
+	int r = 0;
+
+	for (size_t i = 0; i < json_array_size(found); i++) {
+		const json_t *lines = json_object_get(json_array_get(found, i), "evidence");
+
+		for (size_t k = 0; r == 0 && k < json_array_size(lines); k++)
+			r = redact_line(json_array_get(lines, k), redactor, err);
+	}
+	return r;
+}
+
 int findings_conclude(const struct tl_analysis_rules *rules, const json_t *said,
 		      json_t **ret_results, struct tl_err *err)
 {

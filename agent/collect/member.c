@@ -7,6 +7,7 @@
 #include <towline/bundle.h>
 #include <towline/str.h>
 
+#include "collect/findings.h"
 #include "collect/frame.h"
 
 #define NOTE_TEXT_MAX 1024
@@ -35,6 +36,7 @@ struct member_stream {
 	/* the member in hand */
 	enum state state;
 	char path[TL_BUNDLE_PATH_MAX];
+	char source[TL_BUNDLE_PATH_MAX]; /* as rules know it */
 	struct frame_member facts;
 	uint64_t given;
 	bool cut;
@@ -226,9 +228,9 @@ int collect_member_begin(struct collect_context *context, const struct bundle_me
 	if (r < 0)
 		return r;
 	/* rules know the host's paths */
-	tl_redactor_set_path(stream->redactor, tl_str_starts(member->path, ROOT_DIR)
-						       ? member->path + strlen(ROOT_DIR) - 1
-						       : member->path);
+	snprintf(stream->source, sizeof stream->source, "%s",
+		 member->path + (tl_str_starts(member->path, ROOT_DIR) ? strlen(ROOT_DIR) - 1 : 0));
+	tl_redactor_set_path(stream->redactor, stream->source);
 	tl_redactor_begin(stream->redactor, to_frames, stream);
 	return 0;
 }
@@ -289,10 +291,14 @@ static void show_analyzers(struct collect_context *context, const void *bytes, s
 static int send_findings(struct member_stream *stream, struct tl_err *err)
 {
 	tl_json *notice = NULL;
+	int r;
 
 	if (!stream->analysis || tl_analysis_end(stream->analysis, &notice, NULL) < 0 || !notice)
 		return 0;
-	return send_json(stream, FRAME_FINDINGS, notice, err);
+	tl_redactor_set_path(stream->texts, stream->source);
+	r = findings_redact(notice, stream->texts, err);
+	tl_redactor_set_path(stream->texts, NULL);
+	return r < 0 ? r : send_json(stream, FRAME_FINDINGS, notice, err);
 }
 
 int collect_member_write(struct collect_context *context, const void *bytes, size_t len,

@@ -135,9 +135,10 @@ int stage_collect(struct stage *stage, const struct collector *rows, size_t coun
 					  .exclude = stage->exclude,
 					  .level = stage->level,
 					  .max_bytes = stage->max_bytes};
-	char profiles[sizeof stage->root + 16];
+	char profiles[sizeof stage->root + 16], rules[sizeof stage->root + 64];
 	struct collect_options options = {
 		.profiles_dir = stage->profile ? profiles : NULL,
+		.rules_dir = stage->rules ? rules : NULL,
 		.cache_dir = find_cache(),
 		.clock = &stage->clock.clock,
 		.root = stage->root,
@@ -149,6 +150,7 @@ int stage_collect(struct stage *stage, const struct collector *rows, size_t coun
 	int r;
 
 	snprintf(profiles, sizeof profiles, "%s/profiles", stage->root);
+	snprintf(rules, sizeof rules, "%s%.60s", stage->root, stage->rules ? stage->rules : "");
 	r = collect_run(&request, &options, &result, &stage->err);
 
 	return r < 0 ? r : read_bundle(stage, fd);

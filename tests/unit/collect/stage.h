@@ -11,6 +11,7 @@ struct stage {
 	struct tl_clock_fake clock; /* wall time stands still */
 	const char *since, *until;  /* of collections from now on */
 	const char *profile;	    /* one of /profiles/ below the root; NULL: full */
+	const char *rules;	    /* directory of redaction's rules below the root; NULL: none */
 	json_t *members;	    /* of the last bundle: path → contents as text */
 	struct tl_bundle_facts facts;
 	json_t *exclude; /* owned; NULL: nothing is left out */

@@ -201,10 +201,31 @@ static void unwritten_block_of_a_log_does_not_make_it_binary(void **state)
 			    "Dec 20 06:50:00 h a\nDec 20 06:51:00 h b\n");
 }
 
+static void what_a_rule_hides_in_one_file_is_not_in_its_findings(void **state)
+{
+	struct stage *stage = *state;
+	const char *findings;
+
+	use_all_time(stage);
+	stage_file(
+		stage, "/rules/shop.yaml",
+		"rules:\n  - id: customer\n    path: ^/var/log/kern\n    regex: customer-\\d+\n");
+	stage->rules = "/rules";
+	put(stage, "/var/log/kern.log",
+	    "Dec 20 06:30:00 h kernel: Out of memory: Killed process 7 (customer-4711)\n",
+	    "2025-12-20T06:30:00Z");
+	collect(stage, S("/var/log/kern.log"), 1024 * 1024);
+	findings = stage_member(stage, "analysis/results.json");
+	assert_non_null(findings);
+	assert_non_null(strstr(findings, "Killed process"));
+	assert_null(strstr(findings, "4711"));
+}
+
 int main(void)
 {
 #define STAGED(test) cmocka_unit_test_setup_teardown(test, set_up, stage_tear_down)
 	const struct CMUnitTest tests[] = {
+		STAGED(what_a_rule_hides_in_one_file_is_not_in_its_findings),
 		STAGED(log_is_cut_to_the_range),
 		STAGED(log_without_lines_in_the_range_is_noted_and_left_out),
 		STAGED(log_without_stamps_gives_its_end_and_says_so),
