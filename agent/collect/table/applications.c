@@ -106,9 +106,9 @@ const struct collector applications_collectors[] = {
 	 S("@process:postgres", "setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups",
 	   "--no-new-privs", "--reset-env", "psql", "-X", "-w", "-d", "postgres", "-c",
 	   "set default_transaction_read_only = on", "-c", "set statement_timeout = '3s'", "-c",
-	   "select pid, usename, datname, state, wait_event_type, wait_event, now() - xact_start "
-	   "as "
-	   "in_transaction from pg_stat_activity order by xact_start nulls last limit 200"),
+	   ("select pid, usename, datname, state, wait_event_type, wait_event, "
+	    "now() - xact_start as in_transaction "
+	    "from pg_stat_activity order by xact_start nulls last limit 200")),
 	 collect_when, 256 * KIB, 8000},
 	{"postgresql-alive", "applications", "whether PostgreSQL answers", COLLECT_BUILTIN,
 	 COLLECT_LOW, STANDARD, S("@process:postgres", "pg_isready", "-t", "2"), collect_when,

@@ -1,8 +1,8 @@
 #include "collect/table/table.h"
 
 #define UNIT_FACTS \
-	"--property=Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts," \
-	"ExecMainStatus,MainPID,ActiveEnterTimestamp,MemoryCurrent,TasksCurrent,FragmentPath"
+	("--property=Id,LoadState,ActiveState,SubState,UnitFileState,Result,NRestarts," \
+	 "ExecMainStatus,MainPID,ActiveEnterTimestamp,MemoryCurrent,TasksCurrent,FragmentPath")
 
 const struct collector services_collectors[] = {
 	{"at-jobs", "services", "jobs of at, by name", COLLECT_BUILTIN, COLLECT_LOW,
