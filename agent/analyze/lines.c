@@ -117,6 +117,16 @@ void tl_analysis_begin(struct tl_analysis *analysis, const char *path)
 
 /* ---- one line ---------------------------------------------------------------------------------- */
 
+/* Of a long line the words that begin it: of half a secret the redactor would know nothing. */
+static size_t shown(const char *text, size_t len)
+{
+	if (len <= EVIDENCE_BYTES)
+		return len;
+	for (len = EVIDENCE_BYTES; len > 0 && !strchr(" \t,;\"'", text[len]); len--)
+		continue;
+	return len;
+}
+
 /* What a person reads of a line: of an entry of the journal its message. */
 static json_t *evidence_text(const struct tl_analysis *analysis, const char *text, size_t len)
 {
@@ -132,7 +142,7 @@ static json_t *evidence_text(const struct tl_analysis *analysis, const char *tex
 			len = json_string_length(message);
 		}
 	}
-	tl_str_printable(&printable, text, len < EVIDENCE_BYTES ? len : EVIDENCE_BYTES);
+	tl_str_printable(&printable, text, shown(text, len));
 	return json_string(tl_buf_str(&printable));
 }
 

@@ -121,6 +121,24 @@ static void of_many_lines_the_first_and_the_last_are_shown(void **state TL_UNUSE
 			 100);
 }
 
+static void a_long_line_is_cut_between_words(void **state TL_UNUSED)
+{
+	tl_auto(tl_analysis_rules) struct tl_analysis_rules *rules = parse(lines_rule);
+	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(4096);
+	tl_json *notices = json_array();
+	tl_json *results = NULL;
+	const json_t *evidence;
+
+	tl_buf_printf(&text, "disk d died ");
+	for (int i = 0; i < 478; i++)
+		tl_buf_putc(&text, 'x');
+	tl_buf_puts(&text, " ghp_0123456789abcdefghijklmnopqrstuvwxyz\n");
+	look_at(rules, "root/x", tl_buf_str(&text), 4096, notices);
+	results = conclude(rules, notices, NULL);
+	evidence = json_array_get(json_object_get(finding(results, "r"), "evidence"), 0);
+	assert_null(strstr(json_string_value(json_object_get(evidence, "text")), "ghp_"));
+}
+
 static void enough_of_the_same_is_needed_in_one_member(void **state TL_UNUSED)
 {
 	tl_auto(tl_analysis_rules) struct tl_analysis_rules *rules = parse(
@@ -264,6 +282,7 @@ int main(void)
 		cmocka_unit_test(lines_are_counted_across_windows),
 		cmocka_unit_test(a_line_without_end_is_bounded_and_what_follows_is_seen),
 		cmocka_unit_test(of_many_lines_the_first_and_the_last_are_shown),
+		cmocka_unit_test(a_long_line_is_cut_between_words),
 		cmocka_unit_test(enough_of_the_same_is_needed_in_one_member),
 		cmocka_unit_test(other_files_are_not_looked_at),
 		cmocka_unit_test(an_entry_of_the_journal_is_shown_by_its_message),
