@@ -170,18 +170,43 @@ static void make_safe(const char *path, struct tl_buf *out)
 	}
 }
 
-/* Names the member in hand; a name that is taken gets "~2", "~3", … */
-static int choose_path(struct bundle_writer *writer, const char *path, struct tl_err *err)
+/* What is written by no collector: whoever reads a bundle believes these members. */
+static bool is_own(const char *path)
+{
+	static const char *const names[] = {"MANIFEST.json", "INDEX.json", "errors.jsonl",
+					    "redaction", "analysis"};
+
+	for (size_t i = 0; i < TL_ARRAY_LEN(names); i++) {
+		size_t len = strlen(names[i]);
+
+		if (strncmp(path, names[i], len) == 0 && (!path[len] || path[len] == '/'))
+			return true;
+	}
+	return false;
+}
+
+/* Names the member in hand; a name that is taken gets "~2", "~3", …: `paths` has the last number. */
+static int choose_path(struct bundle_writer *writer, const char *path, bool collected,
+		       struct tl_err *err)
 {
 	tl_auto(tl_buf) struct tl_buf safe = TL_BUF_INIT(TL_BUNDLE_PATH_MAX - TL_ID_LEN - 16);
+	json_int_t n;
 
 	make_safe(path, &safe);
 	if (tl_buf_check(&safe) < 0 || safe.len == 0 || safe.data[safe.len - 1] == '/')
 		return tl_err_set(err, TL_EINVAL, "a name cannot stand in the bundle: too long");
+	if (collected && is_own(tl_buf_str(&safe)))
+		return tl_err_set(err, TL_EINVAL,
+				  "a name cannot stand in the bundle: it is the "
+				  "bundle's own");
 	snprintf(writer->path, sizeof writer->path, "%s", tl_buf_str(&safe));
-	for (unsigned n = 2; json_object_get(writer->paths, writer->path); n++)
-		snprintf(writer->path, sizeof writer->path, "%s~%u", tl_buf_str(&safe), n);
-	return json_object_set_new(writer->paths, writer->path, json_true()) < 0
+	n = json_integer_value(json_object_get(writer->paths, writer->path));
+	while (json_object_get(writer->paths, writer->path))
+		snprintf(writer->path, sizeof writer->path, "%s~%lld", tl_buf_str(&safe),
+			 (long long)++n);
+	return json_object_set_new(writer->paths, writer->path, json_integer(1)) < 0 ||
+			       (n > 0 && json_object_set_new(writer->paths, tl_buf_str(&safe),
+							     json_integer(n)) < 0)
 		       ? tl_err_set(err, TL_ENOMEM, "out of memory for the bundle's paths")
 		       : 0;
 }
@@ -289,7 +314,7 @@ int bundle_writer_append(struct bundle_writer *writer, const struct bundle_membe
 			 const struct bundle_bytes *bytes, struct tl_err *err)
 {
 	struct bundle_member timed = *member;
-	int r = choose_path(writer, member->path, err);
+	int r = choose_path(writer, member->path, bytes->collector != NULL, err);
 
 	if (timed.mtime_s == 0)
 		timed.mtime_s = writer->options.started_s;

@@ -265,9 +265,42 @@ static void sealed_bundle_opens_to_the_same_one(void **state TL_UNUSED)
 	assert_string_not_equal(facts.sha256, wrote.sha256);
 }
 
+static void collectors_give_no_members_of_the_bundles_own_names(void **state TL_UNUSED)
+{
+	static const char *const names[] = {"INDEX.json",    "//MANIFEST.json",
+					    "errors.jsonl/", "redaction/report.json",
+					    "analysis//x",   "redaction"};
+	int fd = memfd_create("bundle", MFD_CLOEXEC);
+	tl_auto(bundle_writer) struct bundle_writer *writer = open_writer(fd, NULL);
+
+	for (size_t i = 0; i < TL_ARRAY_LEN(names); i++) {
+		struct bundle_member member = {.path = names[i], .mode = 0644};
+		struct bundle_bytes bytes = {.memory = "x",
+					     .size = 1,
+					     .status = "ok",
+					     .collector = "liar"};
+
+		assert_int_equal(bundle_writer_append(writer, &member, &bytes, &err), TL_EINVAL);
+	}
+	close(fd);
+}
+
+static void one_name_many_times_costs_no_more_than_others(void **state TL_UNUSED)
+{
+	int fd = memfd_create("bundle", MFD_CLOEXEC);
+	tl_auto(bundle_writer) struct bundle_writer *writer = open_writer(fd, NULL);
+
+	/* with a search from the beginning each time these were a billion steps */
+	for (int i = 0; i < 45000; i++)
+		assert_int_equal(add(writer, "root/a", "", NULL), 0);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(collectors_give_no_members_of_the_bundles_own_names),
+		cmocka_unit_test(one_name_many_times_costs_no_more_than_others),
 		cmocka_unit_test(what_is_written_is_read_and_checked),
 		cmocka_unit_test(counts_of_members_and_of_the_rest_are_reported),
 		cmocka_unit_test(same_members_give_the_same_bytes),
