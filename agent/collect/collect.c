@@ -164,6 +164,7 @@ static int run_rows(struct run *run, struct engine_facts *ret_facts, struct tl_e
 		.root_fd = run->root_fd,
 		.started_s = run->plan.started_s,
 		.range = run->plan.range,
+		.range_is_usual = run->plan.range_is_usual,
 		.canary = is_watched(run) ? tl_buf_str(&run->watch.text) : NULL,
 	};
 	struct progress progress;

@@ -66,7 +66,8 @@ struct collect_context {
 	int64_t started_s;
 	int64_t deadline_ms; /* monotonic, of the row */
 	const struct collector *row;
-	struct slice_range range; /* of time that was asked for */
+	struct slice_range range; /* of time that is wanted */
+	bool range_is_usual;	  /* it is the profile's: nobody asked for it */
 	const char *outcome;	  /* "ok", "absent", "partial": what the index says of the row */
 };
 

@@ -11,6 +11,8 @@
 
 #define PIECE (64 * 1024)
 #define ROTATIONS_MAX 64
+#define QUIET_BYTES \
+	(64u * 1024)   /* of a log that has been silent for longer than the profile asks */
 #define RANGE_FACTOR 4 /* so many times its usual bytes a log may give where a range is asked for */
 
 /* A log in hand, from its newest file to its oldest. */
@@ -274,6 +276,27 @@ static int take_open_log(const struct log_taking *taking, struct log *log, struc
 	return r;
 }
 
+static const struct slice_range ever = {INT64_MIN, INT64_MAX};
+
+/* What a silent log said last is worth more than nothing, where nobody asked for another time. */
+static int take_last_words(const struct log_taking *taking, struct expand_file *files,
+			   struct tl_err *err)
+{
+	struct log_taking last = *taking;
+	struct log log = {.files = files, .count = 1, .left = QUIET_BYTES};
+	int r;
+
+	last.range = ever;
+	last.ranged = false;
+	(void)open_log(&last, &log);
+	r = take_open_log(&last, &log, err);
+	close_log(&log);
+	if (r == 0 && log.given > 0)
+		remark(taking->context, files[0].path + strlen(taking->context->root), "outside",
+		       "nothing in it is of the profile's time: its end was taken");
+	return r;
+}
+
 static int take_log(const struct log_taking *taking, struct expand_file *files, size_t count,
 		    struct tl_err *err)
 {
@@ -291,6 +314,8 @@ static int take_log(const struct log_taking *taking, struct expand_file *files, 
 	}
 	r = take_open_log(taking, &log, err);
 	close_log(&log);
+	if (r == 0 && taking->ranged && log.given == 0 && context->range_is_usual)
+		return take_last_words(taking, files, err);
 	if (r == 0 && taking->ranged && log.given == 0)
 		remark(context, files[0].path + strlen(context->root), "outside",
 		       "nothing in it is of the time asked for");

@@ -295,7 +295,8 @@ static int choose_range(struct plan *plan, const struct collect_request *request
 		.boot = request->boot,
 	};
 
-	if (!asked.since && !asked.until && !asked.around && !asked.boot)
+	plan->range_is_usual = !asked.since && !asked.until && !asked.around && !asked.boot;
+	if (plan->range_is_usual)
 		for (size_t i = 0; i < chain->count; i++)
 			if (chain->links[i]->since)
 				asked.since = chain->links[i]->since;

@@ -19,6 +19,7 @@ struct plan {
 	size_t count;
 	struct exclude exclude;
 	struct slice_range range;
+	bool range_is_usual; /* the profile's: nobody asked for it */
 	int64_t started_s;
 	struct definitions *definitions;
 	struct parameter parameter;

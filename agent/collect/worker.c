@@ -83,6 +83,7 @@ static int run_row(const struct worker_setup *setup, struct member_stream *strea
 		.deadline_ms = now + row->timeout_ms,
 		.row = row,
 		.range = setup->range,
+		.range_is_usual = setup->range_is_usual,
 		.outcome = "ok",
 	};
 	struct tl_err fault = TL_ERR_INIT;

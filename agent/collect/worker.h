@@ -22,6 +22,7 @@ struct worker_setup {
 	int root_fd;
 	int64_t started_s;
 	struct slice_range range;
+	bool range_is_usual;
 	const char *canary; /* sent through the redactor first; NULL: none */
 };
 

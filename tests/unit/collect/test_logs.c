@@ -89,6 +89,20 @@ static void log_without_lines_in_the_range_is_noted_and_left_out(void **state)
 	assert_true(stage_noted(stage, "/var/log/a", "outside"));
 }
 
+static void silent_log_gives_its_end_where_nobody_asked_for_a_time(void **state)
+{
+	struct stage *stage = *state;
+
+	stage_file(stage, "/profiles/day.yaml",
+		   "name: day\nsummary: the last day\nrows: all\nsince: 1d\n");
+	stage->profile = "day";
+	put(stage, "/var/log/a", "2024-12-20 05:00:00 last words\n", "2024-12-20T05:00:00Z");
+	collect(stage, S("/var/log/a"), 1000);
+	assert_string_equal(stage_member(stage, "root/var/log/a"),
+			    "2024-12-20 05:00:00 last words\n");
+	assert_true(stage_noted(stage, "/var/log/a", "outside"));
+}
+
 static void log_without_stamps_gives_its_end_and_says_so(void **state)
 {
 	struct stage *stage = *state;
@@ -228,6 +242,7 @@ int main(void)
 		STAGED(what_a_rule_hides_in_one_file_is_not_in_its_findings),
 		STAGED(log_is_cut_to_the_range),
 		STAGED(log_without_lines_in_the_range_is_noted_and_left_out),
+		STAGED(silent_log_gives_its_end_where_nobody_asked_for_a_time),
 		STAGED(log_without_stamps_gives_its_end_and_says_so),
 		STAGED(range_is_found_in_rotations),
 		STAGED(compressed_rotation_is_given_unpacked_without_its_suffix),
