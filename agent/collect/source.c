@@ -55,6 +55,8 @@ static int open_source(const struct collect_context *context, struct source *sou
 		resolve_link(context, source->full, target);
 		if (!target[0])
 			return tl_err_set(err, TL_EINVAL, "it is a link that is not followed");
+		if (collect_excluded(context, target))
+			return tl_err_set(err, TL_EINVAL, "it is a link to what is left out");
 		path = target;
 	} else if (!S_ISREG(status.st_mode)) {
 		return tl_err_set(err, TL_EINVAL, "it is no regular file");

@@ -98,6 +98,19 @@ static void allowed_link_gives_its_target_under_its_own_name(void **state)
 	assert_string_equal(stage_member(stage, "root/etc/resolv.conf"), "nameserver 192.0.2.1\n");
 }
 
+static void link_leads_to_nothing_that_is_left_out(void **state)
+{
+	struct stage *stage = *state;
+
+	stage_file(stage, "/etc/private/key", "the owner's\n");
+	stage_file(stage, "/etc/x", "x");
+	assert_int_equal(symlink("private/key", stage_path(stage, "/etc/link")), 0);
+	stage->exclude = json_pack("[s]", "/etc/private");
+	collect(stage, COLLECT_LINKS, S("/etc/link", "/etc/x"), 1000);
+	assert_null(stage_member(stage, "root/etc/link"));
+	assert_true(stage_noted(stage, "/etc/link", "refused"));
+}
+
 static void link_loop_is_noted(void **state)
 {
 	struct stage *stage = *state;
@@ -170,6 +183,7 @@ int main(void)
 		STAGED(links_are_not_followed),
 		STAGED(link_out_of_the_root_is_not_followed_even_where_links_are),
 		STAGED(allowed_link_gives_its_target_under_its_own_name),
+		STAGED(link_leads_to_nothing_that_is_left_out),
 		STAGED(link_loop_is_noted),
 		STAGED(unreadable_file_is_noted_and_the_rest_taken),
 		STAGED(long_file_is_cut_and_says_so),
