@@ -9,7 +9,9 @@
 
 #define MEMBERS_MAX 20000
 #define NOTES_MAX 5000
-#define OVERHEAD 2048 /* of a member in the archive and its lists */
+#define SAID_MAX \
+	(16 * 1024 * 1024) /* bytes of JSON: they stay in memory until the bundle is written */
+#define OVERHEAD 2048	   /* of a member in the archive and its lists */
 
 struct row_member {
 	char *path;
@@ -200,8 +202,12 @@ static int finish(struct row *row, const json_t *json, struct tl_err *err)
 static int take_json(struct row *row, const struct frame *frame, struct tl_err *err)
 {
 	tl_json *json = NULL;
-	int r = tl_json_parse(frame->payload, frame->len, &json, err);
+	int r;
 
+	row->said += frame->len;
+	if (row->said > SAID_MAX)
+		return tl_err_set(err, TL_ETOOBIG, "it said more than it may");
+	r = tl_json_parse(frame->payload, frame->len, &json, err);
 	if (r < 0 || !json_is_object(json))
 		return tl_err_set(err, TL_EPROTO, "a collecting process sent what is no JSON");
 	switch (frame->kind) {

@@ -23,6 +23,7 @@ struct row {
 	size_t count, room;
 	bool open; /* the last member is not whole yet */
 	uint64_t bytes;
+	uint64_t said;	  /* bytes of JSON: facts, notes, findings */
 	json_t *notes;	  /* owned: lines of errors.jsonl */
 	json_t *hidden;	  /* owned: rule → count outside of members */
 	json_t *findings; /* owned: what the analyzers said, in the order it came; NULL: nothing */

@@ -133,6 +133,19 @@ static void frame_without_bounds_is_refused(void **state TL_UNUSED)
 	assert_int_equal(frame_next(&in, &frame, &err), TL_EPROTO);
 }
 
+static void findings_without_end_are_refused(void **state TL_UNUSED)
+{
+	static char text[32 * 1024];
+	int r = 0, frames = 0;
+
+	memset(text, 'x', sizeof text);
+	memcpy(text, "{\"x\":\"", 6);
+	memcpy(text + sizeof text - 2, "\"}", 2);
+	for (; r == 0 && frames < 100000; frames++)
+		r = take(FRAME_FINDINGS, text, sizeof text);
+	assert_int_equal(r, TL_ETOOBIG);
+}
+
 int main(void)
 {
 #define FRESH(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -144,6 +157,7 @@ int main(void)
 		FRESH(broken_row_drops_what_is_half_and_says_so),
 		FRESH(frames_come_whole_from_a_cut_stream),
 		FRESH(frame_without_bounds_is_refused),
+		FRESH(findings_without_end_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
