@@ -30,8 +30,10 @@ static void print_value(FILE *out, const json_t *value, const char *unit)
 		text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY | JSON_SORT_KEYS);
 	if (text)
 		print_text(out, text);
-	if (unit && strcmp(unit, "1") != 0)
-		fprintf(out, strcmp(unit, "%") == 0 ? " %s" : " %.16s", unit);
+	if (unit && strcmp(unit, "1") != 0) {
+		fputc(' ', out);
+		print_text(out, unit);
+	}
 }
 
 static const char *text_of(const json_t *change, const char *member)

@@ -142,8 +142,11 @@ static void print_findings(const json_t *analysis, FILE *out)
 	for (size_t i = 0; i < json_array_size(results); i++) {
 		const json_t *finding = json_array_get(results, i);
 		const char *severity = json_string_value(json_object_get(finding, "severity"));
+		tl_auto(tl_buf) struct tl_buf clean = TL_BUF_INIT(64);
 
-		fprintf(out, "  %-9.9s ", severity ? severity : "?");
+		severity = severity ? severity : "?";
+		tl_str_printable(&clean, severity, strnlen(severity, 9));
+		fprintf(out, "  %-9s ", tl_buf_str(&clean));
 		for (size_t j = 0; j < TL_ARRAY_LEN(shown); j++) {
 			const char *text = json_string_value(json_object_get(finding, shown[j]));
 

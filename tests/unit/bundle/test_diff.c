@@ -273,6 +273,22 @@ static void printed_changes_cannot_steer_a_terminal(void **state TL_UNUSED)
 	assert_non_null(strstr(text, "+ b"));
 }
 
+static void unit_of_a_fact_cannot_steer_a_terminal(void **state TL_UNUSED)
+{
+	tl_json *changes =
+		compare("snapshot/health.json",
+			"{\"facts\":[{\"name\":\"a\",\"unit\":\"\\u001b[2J\",\"value\":1}]}",
+			"{\"facts\":[{\"name\":\"a\",\"unit\":\"\\u001b[2J\",\"value\":900}]}");
+	tl_free char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	tl_changes_print(changes, out);
+	fclose(out);
+	assert_null(strchr(text, '\033'));
+	assert_non_null(strstr(text, "[2J"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +305,7 @@ int main(void)
 		cmocka_unit_test(what_was_not_collected_is_unknown),
 		cmocka_unit_test(bundle_without_snapshots_is_refused),
 		cmocka_unit_test(printed_changes_cannot_steer_a_terminal),
+		cmocka_unit_test(unit_of_a_fact_cannot_steer_a_terminal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

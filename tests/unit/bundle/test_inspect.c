@@ -65,6 +65,27 @@ static void expression_that_does_not_compile_is_refused(void **state TL_UNUSED)
 	assert_non_null(strstr(tl_err_text(&err), "the expression \"(\" is not valid"));
 }
 
+static void findings_of_a_stranger_cannot_steer_a_terminal(void **state TL_UNUSED)
+{
+	static const char results[] = "{\"schema\":1,\"results\":[{\"severity\":\"\\u001bc\","
+				      "\"summary\":\"\\u001b[2J\"}]}";
+	struct forge *forge = forge_new();
+	tl_free char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+	tl_fd int fd = -1;
+
+	forge_manifest(forge);
+	forge_file(forge, FORGE_ID "/analysis/results.json", results, strlen(results), true);
+	forge_reports(forge);
+	forge_index(forge);
+	fd = forge_finish(forge);
+	assert_int_equal(tl_bundle_inspect(fd, out, false, &err), 0);
+	fclose(out);
+	assert_non_null(strstr(text, "1 findings"));
+	assert_null(strchr(text, '\033'));
+}
+
 static void member_is_shown_as_it_is(void **state TL_UNUSED)
 {
 	tl_fd int fd = forge_finish(forge_sound());
@@ -212,6 +233,7 @@ int main(void)
 		cmocka_unit_test(expression_is_found),
 		cmocka_unit_test(what_is_not_there_is_not_found),
 		cmocka_unit_test(expression_that_does_not_compile_is_refused),
+		cmocka_unit_test(findings_of_a_stranger_cannot_steer_a_terminal),
 		cmocka_unit_test(member_is_shown_as_it_is),
 		cmocka_unit_test(missing_member_names_what_is_alike),
 		cmocka_unit_test(sealed_bundle_is_opened_with_its_key),
