@@ -251,7 +251,7 @@ static int take(struct tl_store *store, void *arg, struct tl_err *err)
 
 	if (r < 0)
 		return r;
-	taking->is_gap = !taking->told->full && (!known || taking->told->seq != seq + 1);
+	taking->is_gap = !taking->told->full && (!known || taking->told->seq - 1 != seq);
 	if (taking->is_gap)
 		return 0;
 	tl_time_rfc3339(taking->now_ms, now);

@@ -84,6 +84,16 @@ static void facts_and_the_worst_verdict_are_shown(void **state)
 			    "critical");
 }
 
+static void the_largest_number_is_followed_by_none(void **state)
+{
+	struct rig *rig = *state;
+	tl_auto(host) struct host host;
+
+	rig_host(rig, "web", &host);
+	assert_beat(rig, &host, HEALTH("9223372036854775807", "true", FACT("a", "1", OK), ""), 204);
+	assert_beat(rig, &host, HEALTH("1", "false", FACT("a", "2", OK), ""), 200);
+}
+
 static void a_host_that_never_told_has_no_verdict(void **state)
 {
 	struct rig *rig = *state;
@@ -251,6 +261,7 @@ static void a_text_beyond_its_limit_is_refused(void **state)
 
 static const struct CMUnitTest tests[] = {
 	RIG_TEST(facts_and_the_worst_verdict_are_shown),
+	RIG_TEST(the_largest_number_is_followed_by_none),
 	RIG_TEST(a_host_that_never_told_has_no_verdict),
 	RIG_TEST(a_host_may_not_read_what_others_told),
 	RIG_TEST(changes_are_put_over_what_was_told),
