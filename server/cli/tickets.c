@@ -22,6 +22,13 @@ static const struct tl_column bundle_columns[] = {
 	{"CREATED", "created", 0}, {"SHA-256", "sha256", 17},
 };
 
+static const struct tl_column finding_columns[] = {
+	{"SEVERITY", "severity", 0},
+	{"RULE", "rule", 0},
+	{"SUMMARY", "summary", 100},
+	{"BUNDLE", "bundle", 0},
+};
+
 static const struct tl_column session_columns[] = {
 	{"SESSION", "id", 0},	       {"ENGINEER", "engineer", 20}, {"LANE", "lane", 0},
 	{"STATE", "state", 0},	       {"DECISION", "decision", 0},  {"REQUESTED", "requested", 0},
@@ -85,12 +92,33 @@ static void print_timeline(json_t *timeline)
 		       "Nothing yet.");
 }
 
+/* Of all bundles, the newest one's first, as the host's analyzers said. */
+static void print_findings(const json_t *bundles)
+{
+	tl_json *rows = json_array();
+
+	for (size_t i = json_array_size(bundles); i-- > 0;) {
+		const json_t *bundle = json_array_get(bundles, i);
+		const json_t *findings = json_object_get(bundle, "findings");
+
+		for (size_t j = 0; j < json_array_size(findings); j++) {
+			json_t *row = json_copy(json_array_get(findings, j));
+
+			json_object_set(row, "bundle", json_object_get(bundle, "id"));
+			json_array_append_new(rows, row);
+		}
+	}
+	printf("\nFindings\n");
+	tl_print_table(stdout, rows, finding_columns, TL_ARRAY_LEN(finding_columns), "None.");
+}
+
 static void print_ticket(json_t *ticket)
 {
 	tl_print_fields(stdout, ticket, ticket_fields, TL_ARRAY_LEN(ticket_fields));
 	printf("\nBundles\n");
 	tl_print_table(stdout, json_object_get(ticket, "bundles"), bundle_columns,
 		       TL_ARRAY_LEN(bundle_columns), "None.");
+	print_findings(json_object_get(ticket, "bundles"));
 	printf("\nSessions\n");
 	tl_print_table(stdout, json_object_get(ticket, "sessions"), session_columns,
 		       TL_ARRAY_LEN(session_columns), "None.");

@@ -32,6 +32,7 @@ json_t *tl_bundle_make(const struct tl_rows *row)
 	tl_json_set(bundle, "members", json_integer(tl_rows_int(row, 8)));
 	tl_json_set(bundle, "created", tl_row_time(row, 9));
 	tl_json_set(bundle, "redaction", json_incref(json_object_get(facts, "redaction")));
+	tl_json_set(bundle, "findings", json_incref(json_object_get(facts, "findings")));
 	tl_json_set(bundle, "sealed", json_boolean(is_sealed(facts)));
 	if (is_sealed(facts))
 		tl_json_set(bundle, "recipients",

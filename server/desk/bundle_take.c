@@ -149,6 +149,21 @@ static int set_state(struct tl_change *change, const struct tl_upload *upload, c
 	return r;
 }
 
+/* Severity → how many, for the timeline. */
+static json_t *count_findings(const json_t *facts)
+{
+	const json_t *findings = json_object_get(facts, "findings");
+	json_t *counts = json_object();
+
+	for (size_t i = 0; i < json_array_size(findings); i++) {
+		const char *severity = text_of(json_array_get(findings, i), "severity");
+		json_int_t before = json_integer_value(json_object_get(counts, severity));
+
+		json_object_set_new(counts, severity, json_integer(before + 1));
+	}
+	return counts;
+}
+
 static int insert_bundle(struct tl_change *change, const struct taking *t, struct tl_err *err)
 {
 	const struct tl_upload *upload = t->upload;
@@ -189,20 +204,21 @@ static int accept(struct tl_change *change, void *arg, struct tl_err *err)
 
 	if ((r = set_state(change, upload, "complete", err)) || (r = insert_bundle(change, t, err)))
 		return r;
-	return tl_change_tell(change,
-			      &(struct tl_fact){.action = "bundle.store",
-						.object_kind = "bundle",
-						.object = upload->meta.bundle,
-						.ticket = upload->ticket,
-						.kind = "bundle",
-						.detail =
-							json_pack("{s:s, s:s, s:I, s:I, s:b}",
-								  "bundle", upload->meta.bundle,
-								  "sha256", upload->meta.sha256,
-								  "size", (json_int_t)upload->size,
-								  "members", (json_int_t)t->members,
-								  "sealed", t->is_sealed)},
-			      err);
+	return tl_change_tell(
+		change,
+		&(struct tl_fact){.action = "bundle.store",
+				  .object_kind = "bundle",
+				  .object = upload->meta.bundle,
+				  .ticket = upload->ticket,
+				  .kind = "bundle",
+				  .detail =
+					  json_pack("{s:s, s:s, s:I, s:I, s:b, s:o}", "bundle",
+						    upload->meta.bundle, "sha256",
+						    upload->meta.sha256, "size",
+						    (json_int_t)upload->size, "members",
+						    (json_int_t)t->members, "sealed", t->is_sealed,
+						    "findings", count_findings(t->facts))},
+		err);
 }
 
 static int reject(struct tl_change *change, void *arg, struct tl_err *err)

@@ -11,6 +11,8 @@
 #include "intake/lock.h"
 
 #define OUTPUT_MAX (8u * 1024 * 1024)
+#define FINDINGS_MAX 50 /* the worst stand first */
+#define SUMMARY_MAX 300
 #define ERRORS_MAX 1000 /* lines of errors.jsonl that are passed on */
 #define FILES_MAX 20000
 
@@ -44,15 +46,47 @@ static json_t *first_errors(const json_t *errors)
 	return list;
 }
 
+/* One finding as the desk keeps it, NULL for one that does not look like it: the host may say anything. */
+static json_t *describe_finding(const json_t *finding)
+{
+	static const char *const severities[] = {"critical", "error", "warning", "info"};
+	const char *rule = json_string_value(json_object_get(finding, "rule"));
+	const char *severity = json_string_value(json_object_get(finding, "severity"));
+	const char *summary = json_string_value(json_object_get(finding, "summary"));
+
+	if (!rule || !tl_str_is_name(rule, 64) || !summary || strlen(summary) > SUMMARY_MAX)
+		return NULL;
+	for (size_t i = 0; i < TL_ARRAY_LEN(severities); i++)
+		if (tl_streq(severity, severities[i]))
+			return json_pack("{s:s, s:s, s:s}", "rule", rule, "severity", severity,
+					 "summary", summary);
+	return NULL;
+}
+
+static json_t *list_findings(const json_t *analysis)
+{
+	const json_t *results = json_object_get(analysis, "results");
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < json_array_size(results) && json_array_size(list) < FINDINGS_MAX;
+	     i++) {
+		json_t *finding = describe_finding(json_array_get(results, i));
+
+		if (finding)
+			json_array_append_new(list, finding);
+	}
+	return list;
+}
+
 static json_t *describe(const struct tl_bundle_facts *facts)
 {
-	return json_pack("{s:b, s:s, s:I, s:I, s:I, s:s, s:s, s:O, s:O, s:o, s:o}", "ok", 1,
+	return json_pack("{s:b, s:s, s:I, s:I, s:I, s:s, s:s, s:O, s:O, s:o, s:o, s:o}", "ok", 1,
 			 "bundle", facts->id, "packed_bytes", (json_int_t)facts->packed_bytes,
 			 "unpacked_bytes", (json_int_t)facts->unpacked_bytes, "members",
 			 (json_int_t)facts->members, "sha256", facts->sha256, "index_sha256",
 			 facts->index_sha256, "manifest", facts->manifest, "redaction",
 			 facts->redaction, "errors", first_errors(facts->errors), "files",
-			 list_files(facts->index));
+			 list_files(facts->index), "findings", list_findings(facts->analysis));
 }
 
 static int print(const json_t *json, struct tl_err *err)

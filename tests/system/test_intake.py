@@ -1,6 +1,7 @@
 """Truncated, lying and hostile bundles, from a host with valid keys: all of the real programs, and nothing of the
 bundle on the desk."""
 
+import hashlib
 import io
 import json
 import subprocess
@@ -60,6 +61,38 @@ def test_a_sound_bundle_is_taken(relay, sender, collected):
     reply = sender.send(data, ticket, bundle=result["bundle"], index_sha256=result["index_sha256"])
     assert reply.status_code == 204, reply.text
     assert relay.get(f"/v1/tickets/{ticket}").json()["bundles"][0]["id"] == result["bundle"]
+
+
+def rebuilt(data, name, text):
+    """The bundle with another member in this one's place, and an index that fits: what a hostile host would send."""
+    plain = subprocess.run(["zstd", "-dqc"], input=data, stdout=subprocess.PIPE, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(plain)) as tar:
+        members = [(info, tar.extractfile(info).read()) for info in tar]
+    members = [(info, text if info.name.endswith("/" + name) else body) for info, body in members]
+    index = json.loads(members[-1][1])
+    entry = next(file for file in index["files"] if file["path"] == name)
+    entry.update(size=len(text), sha256=hashlib.sha256(text).hexdigest())
+    members[-1] = (members[-1][0], json.dumps(index).encode() + b"\n")
+    return packed(members), hashlib.sha256(members[-1][1]).hexdigest()
+
+
+def test_findings_stand_on_the_ticket(relay, sender, engineer, collected):
+    data, result = collected
+    findings = {"schema": 1, "rules": 2, "unknown": [], "results": [
+        {"rule": "oom-kill", "severity": "critical", "summary": "A process was killed.", "remedy": "-", "evidence": []},
+        {"rule": "../x", "severity": "error", "summary": "no name"},
+        {"rule": "fine", "severity": "dire", "summary": "no severity"},
+        {"rule": "esc", "severity": "info", "summary": "\x1b[2J"}]}
+    changed, index = rebuilt(data, "analysis/results.json", json.dumps(findings).encode())
+    ticket = sender.ticket()
+    reply = sender.send(changed, ticket, bundle=result["bundle"], index_sha256=index)
+    assert reply.status_code == 204, reply.text
+    kept = relay.get(f"/v1/tickets/{ticket}").json()["bundles"][0]["findings"]
+    assert [finding["rule"] for finding in kept] == ["oom-kill", "esc"]
+    body = next(e["body"] for e in relay.items(f"/v1/tickets/{ticket}/timeline") if e["kind"] == "bundle")
+    assert body["findings"] == {"critical": 1, "info": 1}
+    shown = engineer.towline("ticket", "show", ticket).stdout
+    assert "A process was killed." in shown and "\x1b" not in shown
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.999])
