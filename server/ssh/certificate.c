@@ -212,9 +212,12 @@ int tl_certificate_read(const void *blob, size_t len, struct tl_certificate *ret
 		return damaged(err);
 	r = tl_sshkey_verify(fields.authority, fields.signature,
 			     (struct tl_ssh_string){blob, fields.signed_len}, err);
-	if (r < 0)
-		return tl_err_set(err, r == TL_ESIG ? TL_EINVAL : r,
-				  "the certificate's signature: %s", tl_err_text(err));
+	if (r < 0) {
+		tl_err_prefix(err, "the certificate's signature");
+		if (err && r == TL_ESIG)
+			err->code = TL_EINVAL;
+		return r == TL_ESIG ? TL_EINVAL : r;
+	}
 	return take_fields(&fields, ret_certificate, err);
 }
 
