@@ -96,6 +96,32 @@ check_bundle() {
 	check "it has the packages" bundle_lists 'dpkg|packages|rpm'
 	check "it says what was redacted" bundle_lists 'redaction/report.json'
 	check "it has typed health facts" bundle_lists 'snapshot/health.json'
+	check "it has findings" bundle_lists 'analysis/results.json'
+	check "a second look at it finds no secret" as_person "$bin_dir/towline-agent" inspect --verify "$bundle"
+}
+
+# The agent tells with its heartbeat, a moment after it has connected.
+health_arrives() {
+	local deadline=$((SECONDS + 30))
+	until api_true /v1/hosts "r['items'][0]['health'] is not None"; do
+		[ "$SECONDS" -lt "$deadline" ] || return 1
+		read -r -t 0.2 <> <(:) || :
+	done
+}
+
+# The session's account writes where everybody may, and the copy is compared here.
+copy_arrives() {
+	local there
+	there=$(mktemp -d)
+	chmod 1777 "$there"
+	(cd "$demo_dir/engineer" && if [ "$1" = bastion ]; then
+		as_person scp -q -F "${ssh_config##*/}" -o User="$host_name" id_ed25519.pub "relay:$there/copy"
+	else
+		as_person scp -q -F "${ssh_config##*/}" -J relay id_ed25519.pub "$host_name:$there/copy"
+	fi) && cmp "$demo_dir/engineer/id_ed25519.pub" "$there/copy"
+	local status=$?
+	rm -rf "$there"
+	return "$status"
 }
 
 exec_says_host() {
@@ -149,6 +175,7 @@ check_sessions() {
 		check "$lane lane: its exit status comes back" exec_keeps_status "$lane"
 		check "$lane lane: a shell on a terminal answers" shell_answers "$lane"
 		check "$lane lane: the recording verifies and holds what was shown" recording_arrives "$lane"
+		check "$lane lane: scp copies a file" copy_arrives "$lane"
 	done
 	check "an unknown key is refused" stranger_is_refused
 	check "sessions and consent are on the timeline" api_true "/v1/tickets/$ticket/timeline" \
@@ -185,6 +212,7 @@ run_checks() {
 	check "the API refuses a caller without a token" refuses_without_token
 	check "the relay's certificate is its own CA's, not the system's" refuses_other_ca
 	check "the host is enrolled and online" api_true /v1/hosts "r['items'][0]['online'] is True"
+	check "the relay knows how the host is" health_arrives
 	check "get-help files a ticket" file_ticket
 	: "${ticket:=T-0}"
 	check_ticket
