@@ -79,6 +79,21 @@ static const char *kind_of(int code)
 	}
 }
 
+/* Where everybody writes, anybody may have given a file of somebody else a second name: the kernel
+ * forbids it only where fs.protected_hardlinks is on. */
+static bool is_planted(const struct source *source)
+{
+	tl_free char *dir = source->status.st_nlink > 1 ? strdup(source->full) : NULL;
+	char *slash = dir ? strrchr(dir, '/') : NULL;
+	struct stat status;
+
+	if (source->status.st_nlink <= 1)
+		return false;
+	if (slash)
+		slash[slash == dir] = '\0';
+	return !slash || stat(dir, &status) < 0 || (status.st_mode & S_IWOTH);
+}
+
 void source_open(struct collect_context *context, const char *full, struct source *source)
 {
 	struct tl_err fault = TL_ERR_INIT;
@@ -92,9 +107,13 @@ void source_open(struct collect_context *context, const char *full, struct sourc
 		collect_note(context, source->path, kind_of(r), tl_err_text(&fault));
 		return;
 	}
-	if (fstat(source->fd, &source->status) == 0 && S_ISREG(source->status.st_mode))
+	if (fstat(source->fd, &source->status) < 0 || !S_ISREG(source->status.st_mode))
+		collect_note(context, source->path, "refused", "it is no regular file");
+	else if (context->row->kind == COLLECT_FILES && is_planted(source))
+		collect_note(context, source->path, "refused",
+			     "it has several names, one of them where everybody writes");
+	else
 		return;
-	collect_note(context, source->path, "refused", "it is no regular file");
 	source_close(source);
 }
 

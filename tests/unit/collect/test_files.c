@@ -111,6 +111,25 @@ static void link_leads_to_nothing_that_is_left_out(void **state)
 	assert_true(stage_noted(stage, "/etc/link", "refused"));
 }
 
+static void second_name_where_everybody_writes_is_refused(void **state)
+{
+	struct stage *stage = *state;
+
+	stage_file(stage, "/etc/private", "the owner's\n");
+	stage_file(stage, "/tmp/own.log", "own\n");
+	assert_int_equal(chmod(stage_path(stage, "/tmp"), 01777), 0);
+	{
+		tl_free char *from = strdup(stage_path(stage, "/etc/private"));
+
+		assert_int_equal(link(from, stage_path(stage, "/tmp/planted.log")), 0);
+	}
+	collect(stage, 0, S("/tmp/*.log", "/etc/private"), 1000);
+	assert_true(stage_noted(stage, "/tmp/planted.log", "refused"));
+	assert_null(stage_member(stage, "root/tmp/planted.log"));
+	assert_string_equal(stage_member(stage, "root/tmp/own.log"), "own\n");
+	assert_string_equal(stage_member(stage, "root/etc/private"), "the owner's\n");
+}
+
 static void link_loop_is_noted(void **state)
 {
 	struct stage *stage = *state;
@@ -184,6 +203,7 @@ int main(void)
 		STAGED(link_out_of_the_root_is_not_followed_even_where_links_are),
 		STAGED(allowed_link_gives_its_target_under_its_own_name),
 		STAGED(link_leads_to_nothing_that_is_left_out),
+		STAGED(second_name_where_everybody_writes_is_refused),
 		STAGED(link_loop_is_noted),
 		STAGED(unreadable_file_is_noted_and_the_rest_taken),
 		STAGED(long_file_is_cut_and_says_so),
