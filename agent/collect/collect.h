@@ -25,11 +25,12 @@ struct collect_request {
 	const char *since, *until, *around, *boot; /* collect/when.h; NULL: the profile's */
 	enum tl_redact_level level;
 	json_t *exclude, *include; /* lists of texts; NULL: none */
-	json_t *recipients;	   /* list of PEM certificates; NULL: not encrypted */
-	const char *state_dir;	   /* of the pseudonyms' key and map; for level "identities" */
-	bool has_map;		   /* the map comes open, as options->map_fd */
-	int64_t max_bytes;	   /* of the bundle; 0: what a reader takes */
-	bool dry_run;		   /* tell what would be taken, and take nothing */
+	json_t *named;	       /* those of them that must fit a collector or group; NULL: none */
+	json_t *recipients;    /* list of PEM certificates; NULL: not encrypted */
+	const char *state_dir; /* of the pseudonyms' key and map; for level "identities" */
+	bool has_map;	       /* the map comes open, as options->map_fd */
+	int64_t max_bytes;     /* of the bundle; 0: what a reader takes */
+	bool dry_run;	       /* tell what would be taken, and take nothing */
 };
 TL_MUST_CHECK int collect_request_read(const json_t *json, struct collect_request *ret_request,
 				       struct tl_err *err);

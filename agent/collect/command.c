@@ -245,8 +245,10 @@ static const char *note_outcome(struct collect_context *context,
 		return "truncated";
 	}
 	if (result->exit != 0) {
-		snprintf(text, sizeof text, "ended with status %d, signal %d", result->exit,
-			 result->signal);
+		if (result->signal)
+			snprintf(text, sizeof text, "was ended by signal %d", result->signal);
+		else
+			snprintf(text, sizeof text, "ended with status %d", result->exit);
 		collect_note(context, row->sources[0], "failed", text);
 	}
 	return "ok";

@@ -260,6 +260,33 @@ static int choose_rows(struct plan *plan, const struct collect_request *request,
 	return r;
 }
 
+static bool fits_any(const char *glob, const struct collector *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fnmatch(glob, rows[i].name, 0) == 0 || fnmatch(glob, rows[i].group, 0) == 0)
+			return true;
+	return false;
+}
+
+static int check_named(const struct plan *plan, const struct collect_request *request,
+		       const struct collect_options *options, struct tl_err *err)
+{
+	size_t site_count;
+	const struct collector *site = definitions_rows(plan->definitions, &site_count);
+
+	for (size_t i = 0; i < json_array_size(request->named); i++) {
+		const char *glob = json_string_value(json_array_get(request->named, i));
+
+		if (!glob || (!fits_any(glob, options->rows, options->row_count) &&
+			      !fits_any(glob, site, site_count)))
+			return tl_err_set(err, TL_EINVAL,
+					  "no collector and no group is called \"%.64s\": see "
+					  "\"towline-agent profile show full\"; a path has a slash",
+					  glob ? glob : "");
+	}
+	return 0;
+}
+
 /* ---- paths and times -------------------------------------------------------------------------- */
 
 static int choose_excludes(struct plan *plan, const struct collect_request *request,
@@ -319,7 +346,7 @@ int plan_make(const struct collect_request *request, const struct collect_option
 	      struct plan *ret_plan, struct tl_err *err)
 {
 	tl_auto(plan) struct plan plan = {.count = 0};
-	struct chain chain;
+	struct chain chain = {.count = 0};
 	int r = choose_start(&plan, request, options, err);
 
 	if (r == 0)
@@ -327,6 +354,8 @@ int plan_make(const struct collect_request *request, const struct collect_option
 				     &plan.definitions, err);
 	if (r == 0)
 		r = choose_profile(&plan, request->profile, &chain, err);
+	if (r == 0)
+		r = check_named(&plan, request, options, err);
 	if (r == 0)
 		r = choose_excludes(&plan, request, &chain, err);
 	if (r == 0)

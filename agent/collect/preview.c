@@ -37,18 +37,25 @@ static void add_file(const struct plan *plan, const struct collector *row, const
 	const char *path = full + strlen(root);
 	struct stat status;
 	uint64_t size;
+	bool known;
 
-	if (exclude_has_path(&plan->exclude, path) || lstat(full, &status) < 0 ||
-	    S_ISDIR(status.st_mode) || found->count >= FILES_MAX)
+	bool follows = (row->flags & COLLECT_LINKS) != 0;
+
+	if (exclude_has_path(&plan->exclude, path) ||
+	    (follows ? stat(full, &status) : lstat(full, &status)) < 0 || S_ISDIR(status.st_mode) ||
+	    found->count >= FILES_MAX)
 		return;
-	/* files of the kernel have no size */
-	size = S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0;
+	/* files of the kernel have no size, or a made-up one */
+	known = S_ISREG(status.st_mode) && row->kind != COLLECT_KERNEL;
+	size = known ? (uint64_t)status.st_size : 0;
 	size = size < row->max_bytes ? size : row->max_bytes;
 	found->bytes += size;
 	found->count++;
 	if (json_array_size(found->items) < ITEMS_MAX)
-		json_array_append_new(found->items, json_pack("{s:o, s:I}", "path", printable(path),
-							      "size", (json_int_t)size));
+		json_array_append_new(found->items,
+				      json_pack("{s:o, s:o}", "path", printable(path), "size",
+						known ? json_integer((json_int_t)size)
+						      : json_null()));
 }
 
 static void add_glob(const struct plan *plan, const struct collector *row, const char *source,

@@ -89,6 +89,7 @@ int profile_list(const struct tl_cli *cli, struct tl_err *err)
 	for (size_t i = 0; r == 0 && i < definitions_profile_count(definitions); i++) {
 		const struct profile *profile = definitions_profile_at(definitions, i);
 		size_t count = count_rows(profile);
+		char name[100];
 
 		if (definitions_profile(definitions, profile->name) != profile)
 			continue; /* a site's own stands before it */
@@ -98,9 +99,9 @@ int profile_list(const struct tl_cli *cli, struct tl_err *err)
 						      (json_int_t)count, "site", profile->is_site));
 		if (tl_cli_has(cli, "json"))
 			continue;
-		printf("%s%s%-*s %4zu  ", profile->name, profile->parameter ? ":" : "",
-		       (int)(18 - strlen(profile->name)),
-		       profile->parameter ? profile->parameter : "", count);
+		snprintf(name, sizeof name, "%s%s%s", profile->name, profile->parameter ? ":" : "",
+			 profile->parameter ? profile->parameter : "");
+		printf("%-18s %4zu  ", name, count);
 		print_text(profile->summary);
 		putchar('\n');
 	}

@@ -27,6 +27,7 @@ static const struct tl_json_member request_members[] = {
 	{"include", TL_JSON_ARRAY, false, FIELD(include), 0, LIST_MAX},
 	{"level", TL_JSON_NAME, false, offsetof(struct wire, level), 0, 16},
 	{"max_bytes", TL_JSON_INT, false, FIELD(max_bytes), 0, INT64_MAX},
+	{"named", TL_JSON_ARRAY, false, FIELD(named), 0, 2 * LIST_MAX},
 	{"profile", TL_JSON_TEXT, false, FIELD(profile), 0, 320},
 	{"recipients", TL_JSON_ARRAY, false, FIELD(recipients), 0, RECIPIENTS_MAX},
 	{"since", TL_JSON_TEXT, false, FIELD(since), 0, 128},

@@ -79,14 +79,29 @@ TL_DEFINE_AUTO(collection, collection_clear);
 static const char *const text_options[] = {"profile", "since",	"until", "around",
 					   "boot",    "ticket", "level"};
 
-static void set_list(struct collection *collection, const char *option)
+/* What a person names must be there: a mistyped --exclude must not send what it was to keep. */
+static void set_list(struct collection *collection, const char *option, json_t *named)
 {
 	json_t *list = json_array();
 	const char *value;
 
-	for (size_t i = 0; (value = tl_cli_get_nth(collection->cli, option, i)); i++)
+	for (size_t i = 0; (value = tl_cli_get_nth(collection->cli, option, i)); i++) {
 		json_array_append_new(list, json_string(value));
+		if (!strchr(value, '/'))
+			json_array_append_new(named, json_string(value));
+	}
 	json_object_set_new(collection->request, option, list);
+}
+
+static int check_level(const struct collection *collection, struct tl_err *err)
+{
+	static const char *const levels[] = {"secrets", "identities", "off"};
+	const char *level = tl_cli_get(collection->cli, "level");
+
+	for (size_t i = 0; i < TL_ARRAY_LEN(levels); i++)
+		if (!level || tl_streq(level, levels[i]))
+			return 0;
+	return tl_err_set(err, TL_EUSAGE, "--level is secrets, identities or off");
 }
 
 /* Those of the command, else those of the configuration. */
@@ -109,8 +124,9 @@ static int read_recipients(struct collection *collection, const struct tl_agent_
 		tl_auto(tl_buf) struct tl_buf pem = TL_BUF_INIT(CERTIFICATE_MAX);
 
 		rc = tl_fs_read_file(AT_FDCWD, file, &pem, err);
-		if (rc == 0 && json_array_append_new(list, json_string(tl_buf_str(&pem))) < 0)
-			rc = tl_err_set(err, TL_EINVAL, "%s is no certificate in PEM", file);
+		if (rc == 0 && (!strstr(tl_buf_str(&pem), "-----BEGIN CERTIFICATE-----") ||
+				json_array_append_new(list, json_string(tl_buf_str(&pem))) < 0))
+			rc = tl_err_set(err, TL_EINVAL, "%s holds no certificate in PEM", file);
 	}
 	return rc;
 }
@@ -155,6 +171,9 @@ static int confirm_off(const struct collection *collection, struct tl_err *err)
 static int make_request(struct collection *collection, const struct tl_agent_config *config,
 			struct tl_err *err)
 {
+	json_t *named;
+	int rc;
+
 	collection->request =
 		json_pack("{s:s, s:s, s:s, s:s}", "summary", "collected by hand", "profile",
 			  config->profile, "agent_version", TOWLINE_VERSION, "level", "secrets");
@@ -167,9 +186,12 @@ static int make_request(struct collection *collection, const struct tl_agent_con
 	}
 	if (tl_cli_has(collection->cli, "dry-run"))
 		json_object_set_new(collection->request, "dry_run", json_true());
-	set_list(collection, "exclude");
-	set_list(collection, "include");
-	return read_recipients(collection, config, err);
+	named = json_array();
+	set_list(collection, "exclude", named);
+	set_list(collection, "include", named);
+	json_object_set_new(collection->request, "named", named);
+	rc = check_level(collection, err);
+	return rc == 0 ? read_recipients(collection, config, err) : rc;
 }
 
 /* ---- the file --------------------------------------------------------------------------------- */
@@ -236,7 +258,8 @@ static int keep_bundle(struct collection *collection, struct tl_err *err)
 	snprintf(own, sizeof(own), "/proc/self/fd/%d", collection->bundle_fd);
 	if (!collection->named &&
 	    linkat(AT_FDCWD, own, AT_FDCWD, collection->path, AT_SYMLINK_FOLLOW) < 0)
-		return tl_err_sys(err, TL_EIO, errno, "%s cannot be made", collection->path);
+		return tl_err_sys(err, errno == EEXIST ? TL_EEXIST : TL_EIO, errno,
+				  "%s cannot be made", collection->path);
 	return 0;
 }
 

@@ -92,6 +92,12 @@ static void show_redactions(struct collect_view *view, json_t *redactions)
 	json_t *count;
 
 	json_object_foreach(redactions, rule, count) total += json_integer_value(count);
+	if (json_object_get(redactions, "off")) {
+		fprintf(view->out,
+			"Nothing was removed from it (--level off): passwords and keys are "
+			"in it as they are.\n");
+		return;
+	}
 	if (total == 0) {
 		fprintf(view->out, "Nothing had to be removed from it.\n");
 		return;
@@ -202,7 +208,8 @@ static void show_items(struct collect_view *view, const json_t *row)
 		if (i == ITEMS_SHOWN)
 			break;
 		tl_cmd_size(number_of(item, "size"), size);
-		fprintf(view->out, "  %38s  ", size);
+		fprintf(view->out, "  %38s  ",
+			json_is_integer(json_object_get(item, "size")) ? size : "");
 		print_text(view, text_of(item, "path"));
 		fputc('\n', view->out);
 	}

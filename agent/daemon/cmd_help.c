@@ -160,6 +160,12 @@ static void look_into(struct request *request, const char *what,
 /* Everything is looked at anew, without the file: what is left out must not rest anywhere. */
 static int leave_out(struct request *request, const char *path, struct tl_err *err)
 {
+	if (!strchr(path, '/')) {
+		fprintf(stderr,
+			"towline-agent: %s is the bundle's own and always in it, or no file\n",
+			path);
+		return 0;
+	}
 	if (!request->exclude)
 		request->exclude = json_array();
 	if (json_array_append_new(request->exclude, json_string(path)) < 0)

@@ -149,7 +149,7 @@ static int read_result(const struct tl_collection *collection, json_t **ret_resu
 		const char *why = json_string_value(json_object_get(result, "text"));
 		const char *code = json_string_value(json_object_get(result, "code"));
 
-		return tl_err_set(err, tl_streq(code, "ENOSPC") ? TL_ENOSPC : TL_EIO,
+		return tl_err_set(err, code && tl_err_by_name(code) ? tl_err_by_name(code) : TL_EIO,
 				  "the collector made no bundle: %s",
 				  why ? why : "it gives no reason");
 	}
@@ -278,20 +278,34 @@ static bool is_pseudonymous(const struct collect_args *args)
 	return tl_streq(args->level, "identities");
 }
 
+/* A mistyped name must not send what it was to keep. Policy's may be of other versions. */
+static void add_named(json_t *named, const json_t *list)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const char *text = json_string_value(json_array_get(list, i));
+
+		if (text && !strchr(text, '/'))
+			json_array_append(named, json_array_get(list, i));
+	}
+}
+
 /* What the collector is told: what was asked for, and what policy adds. */
 static json_t *make_request(const struct tl_helper *helper, const struct collect_args *args)
 {
 	json_t *exclude = args->exclude ? json_deep_copy(args->exclude) : json_array();
+	json_t *named = json_array();
 	char state_dir[PATH_MAX];
 	json_t *request =
-		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:o}", "help_id", args->help_id,
-			  "summary", args->summary, "profile", args->profile, "level", args->level,
-			  "agent_version", TOWLINE_VERSION, "host", helper->trust.identity.host_id,
-			  "max_bytes", (json_int_t)args->max_bytes, "dry_run", args->dry_run,
-			  "exclude", exclude);
+		json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:b, s:o, s:o}", "help_id",
+			  args->help_id, "summary", args->summary, "profile", args->profile,
+			  "level", args->level, "agent_version", TOWLINE_VERSION, "host",
+			  helper->trust.identity.host_id, "max_bytes", (json_int_t)args->max_bytes,
+			  "dry_run", args->dry_run, "exclude", exclude, "named", named);
 
 	if (!request)
 		return NULL;
+	add_named(named, args->exclude);
+	add_named(named, args->include);
 	tl_policy_add_excludes(&helper->policy, exclude);
 	set_text(request, "ticket", args->ticket);
 	set_text(request, "since", args->since);

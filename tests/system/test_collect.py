@@ -175,6 +175,16 @@ def test_what_is_left_out_is_not_there(host):
     assert bundle.json("MANIFEST.json")["plan"]["exclude"] == [f"{host.data}/dr*", "two"]
 
 
+def test_a_mistyped_name_is_told_before_anything_is_taken(host):
+    host.profile().collectors(rows({"name": "one", "sources": "command: [echo, one]"}))
+    for option in ("--exclude", "--include"):
+        done, bundle = host.collect(option, "oen", check=False)
+        assert done.returncode == 65 and bundle is None
+        assert 'no collector and no group is called "oen"' in done.stderr
+    done, _ = host.collect("--level", "identity", check=False)
+    assert done.returncode == 64 and "--level is secrets, identities or off" in done.stderr
+
+
 def test_a_dry_run_lists_and_takes_nothing(host):
     (host.data / "log").write_text("x" * 1000)
     host.profile().collectors(rows(

@@ -147,6 +147,19 @@ static void request_adds_and_takes_away(void **state)
 	assert_false(exclude_has_path(&plan.exclude, "/etcetera"));
 }
 
+static void what_a_person_names_must_be_there(void **state)
+{
+	tl_json *exclude = json_pack("[s, s]", "often", "gone-since");
+	tl_json *right = json_pack("[s, s]", "oft*", "b"), *wrong = json_pack("[s]", "oftn");
+
+	request =
+		(struct collect_request){.profile = "standard", .exclude = exclude, .named = right};
+	assert_int_equal(make(*state), 0);
+	request.named = wrong;
+	assert_int_equal(make(*state), TL_EINVAL);
+	assert_says(&err, "no collector and no group is called \"oftn\"");
+}
+
 static void nothing_left_is_a_mistake(void **state)
 {
 	tl_json *exclude = json_pack("[s]", "*");
@@ -196,6 +209,7 @@ int main(void)
 		STAGED(limits_of_the_nearest_profile_hold),
 		STAGED(parameter_is_checked_and_filled_in),
 		STAGED(request_adds_and_takes_away),
+		STAGED(what_a_person_names_must_be_there),
 		STAGED(nothing_left_is_a_mistake),
 		STAGED(profiles_range_holds_where_none_is_asked_for),
 		STAGED(unknown_profile_is_answered_with_those_there_are),
