@@ -103,6 +103,6 @@ int tl_bundle_open(const char *path, const struct tl_unseal_key *key, int *ret_f
 		return tl_bundle_reopen(STDIN_FILENO, "standard input", key, ret_fd, err);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return tl_err_sys(err, TL_ENOENT, errno, "cannot open %s", path);
+		return tl_err_sys(err, TL_EIO, errno, "cannot open %s", path);
 	return tl_bundle_reopen(fd, path, key, ret_fd, err);
 }

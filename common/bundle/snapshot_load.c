@@ -72,8 +72,12 @@ static int on_data(void *arg, const void *bytes, size_t len, struct tl_err *err)
 static int load_bundle(struct load *load, int fd, struct tl_err *err)
 {
 	struct tl_bundle_visitor visitor = {on_member, on_data, load};
+	tl_auto(tl_bundle_facts) struct tl_bundle_facts facts = {.members = 0};
+	int r = tl_bundle_check(fd, &tl_bundle_limits_default, &facts, err);
 
-	return tl_bundle_walk(fd, &tl_bundle_limits_default, &visitor, err);
+	if (r == 0 && lseek(fd, 0, SEEK_SET) < 0)
+		r = tl_err_sys(err, TL_EIO, errno, "the bundle cannot be read again");
+	return r < 0 ? r : tl_bundle_walk(fd, &tl_bundle_limits_default, &visitor, err);
 }
 
 /* ---- from a directory ------------------------------------------------------------------------- */
@@ -189,13 +193,18 @@ static int load_any(struct load *load, const char *path, const struct tl_unseal_
 	int r;
 
 	if (fd < 0 || fstat(fd, &st) != 0)
-		return tl_err_sys(err, TL_ENOENT, errno, "cannot open %s", path);
+		return tl_err_sys(err, TL_EIO, errno, "cannot open %s", path);
 	if (S_ISDIR(st.st_mode))
 		return load_directory(load, fd, err);
 	if (tl_str_ends(path, ".tsv") || begins_like_json(fd))
 		return load_file(load, fd, path, err);
 	r = tl_bundle_reopen(fd, path, key, &bundle, err);
-	return r < 0 ? r : load_bundle(load, bundle, err);
+	if (r < 0)
+		return r;
+	r = load_bundle(load, bundle, err);
+	if (r < 0) /* which of the two */
+		tl_err_prefix(err, "%s", path);
+	return r;
 }
 
 int tl_snapshot_load(const char *path, const struct tl_unseal_key *key,

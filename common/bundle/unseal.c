@@ -26,15 +26,26 @@ static void opening_clear(struct opening *opening)
 }
 TL_DEFINE_AUTO(opening, opening_clear);
 
+static int open_pem(const char *path, BIO **ret_bio, struct tl_err *err)
+{
+	errno = 0;
+	*ret_bio = BIO_new_file(path, "r");
+	return *ret_bio ? 0 : tl_err_sys(err, TL_EIO, errno, "cannot open %s", path);
+}
+
 static int load(struct opening *opening, const struct tl_unseal_key *paths, struct tl_err *err)
 {
-	BIO *key = BIO_new_file(paths->key_path, "r");
-	BIO *cert = paths->cert_path ? BIO_new_file(paths->cert_path, "r") : NULL;
+	BIO *key = NULL, *cert = NULL;
+	int r = open_pem(paths->key_path, &key, err);
 
+	if (r == 0 && paths->cert_path)
+		r = open_pem(paths->cert_path, &cert, err);
 	opening->key = key ? PEM_read_bio_PrivateKey(key, NULL, NULL, NULL) : NULL;
 	opening->cert = cert ? PEM_read_bio_X509(cert, NULL, NULL, NULL) : NULL;
 	BIO_free(key);
 	BIO_free(cert);
+	if (r < 0)
+		return r;
 	if (!opening->key)
 		return tl_err_set(err, TL_EINVAL, "%s holds no private key in PEM that opens",
 				  paths->key_path);
