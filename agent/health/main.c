@@ -1,5 +1,6 @@
 /* towline-health: carries out towline-agent's command "health", and feeds the agent's heartbeat, in a process
  * of its own. */
+#include <fnmatch.h>
 #include <stdio.h>
 #include <towline/str.h>
 
@@ -13,6 +14,17 @@
 /* Nagios knows four statuses, and every failure is the fourth. */
 static int nagios_status = -1;
 
+/* A check of nothing must not look well. */
+static int check_only(const char *only, struct tl_err *err)
+{
+	for (size_t i = 0; only && i < tl_health_kind_count; i++)
+		if (fnmatch(only, tl_health_kinds[i].name, 0) == 0)
+			return 0;
+	return only ? tl_err_set(err, TL_ENOENT,
+				 "no fact is called \"%.64s\": health.yaml(5) lists them", only)
+		    : 0;
+}
+
 static int take(const struct tl_cli *cli, json_t **ret_snapshot, struct tl_err *err)
 {
 	struct tl_health_agent agent = {.queue_items = -1};
@@ -22,8 +34,10 @@ static int take(const struct tl_cli *cli, json_t **ret_snapshot, struct tl_err *
 		.agent = &agent,
 	};
 	struct health_local local;
-	int r = health_local_load(tl_cli_get(cli, "config"), &local, &agent, err);
+	int r = check_only(options.only, err);
 
+	if (r == 0)
+		r = health_local_load(tl_cli_get(cli, "config"), &local, &agent, err);
 	return r < 0 ? r : tl_health_take(&options, ret_snapshot, err);
 }
 

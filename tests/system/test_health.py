@@ -58,6 +58,12 @@ def test_only_what_is_asked_for_is_taken():
         "load_1m", "load_5m", "load_15m", "load_per_processor_5m"}
 
 
+def test_a_fact_that_there_is_not_is_no_good_news():
+    assert health("--only", "disk_usde*").returncode == 66
+    done = health("--only", "disk_usde*", "--nagios")
+    assert done.returncode == 3 and 'no fact is called "disk_usde*"' in done.stdout
+
+
 SAMPLE = re.compile(r'^([a-z_:][a-z0-9_:]*)(\{(?:[a-z_]+="(?:[^"\\]|\\["\\n])*",?)*\})? (-?[0-9.e+-]+)$')
 
 
