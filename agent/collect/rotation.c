@@ -11,6 +11,7 @@
 
 #define MARKS_MAX 3 /* app.log-20261123.1 has two */
 #define DATE_DIGITS 8
+#define COPIED_WITHIN_NS (60 * INT64_C(1000000000))
 
 static bool is_digit(char c)
 {
@@ -131,6 +132,32 @@ static int within_log(const void *left, const void *right)
 	return by_mark(a->path, b->path);
 }
 
+/* Of one log: the live file, then by what its rotations are called. */
+static int by_name(const void *left, const void *right)
+{
+	const struct expand_file *a = left, *b = right;
+	bool a_rotated = a->path[rotation_stem(a->path)],
+	     b_rotated = b->path[rotation_stem(b->path)];
+
+	if (a_rotated != b_rotated)
+		return a_rotated ? 1 : -1;
+	return by_mark(a->path, b->path);
+}
+
+/* Logs that were unpacked or copied here without their times: the times say nothing of the order. */
+static bool is_of_one_time(const struct expand_file *files, size_t count)
+{
+	int64_t oldest = INT64_MAX, newest = INT64_MIN;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!files[i].path[rotation_stem(files[i].path)])
+			continue;
+		oldest = files[i].mtime_ns < oldest ? files[i].mtime_ns : oldest;
+		newest = files[i].mtime_ns > newest ? files[i].mtime_ns : newest;
+	}
+	return oldest <= newest && newest - oldest < COPIED_WITHIN_NS;
+}
+
 /* A log in the sorted list: where it begins and how many files it has. */
 struct log {
 	size_t from, count;
@@ -176,6 +203,10 @@ void rotation_sort(struct expand_list *list)
 	log_count = find_logs(list, logs);
 	qsort(logs, log_count, sizeof *logs, by_newest);
 	for (size_t i = 0; i < log_count; i++) {
+		struct expand_file *files = &list->items[logs[i].from];
+
+		if (is_of_one_time(files, logs[i].count))
+			qsort(files, logs[i].count, sizeof *files, by_name);
 		memcpy(&sorted[at], &list->items[logs[i].from], logs[i].count * sizeof *sorted);
 		at += logs[i].count;
 	}

@@ -137,6 +137,26 @@ static void numbers_and_dates_settle_the_order_of_copies(void **state)
 	is_listed(place, "a a.1 a.9.gz a.10.gz b-20261103 b-20261102 b-20261101");
 }
 
+/* `cp` writes one after the other. */
+static void copies_made_within_a_minute_are_ordered_by_name(void **state)
+{
+	static const char *const names[] = {"app.log", "app.log.1", "app.log.2.gz",
+					    "app.log.10.xz"};
+	struct place *place = *state;
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		struct timespec times[2] = {{0}};
+		char path[512];
+
+		put(place, names[i], 0);
+		snprintf(path, sizeof path, "%s/%s", place->root, names[i]);
+		times[0].tv_sec = times[1].tv_sec = 1800000000 + (long)i * 5;
+		assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+	}
+	expand(place, "*.log");
+	is_listed(place, "app.log app.log.1 app.log.2.gz app.log.10.xz");
+}
+
 static void rotations_of_a_log_that_is_gone_are_found(void **state)
 {
 	struct place *place = *state;
@@ -223,6 +243,7 @@ int main(void)
 		cmocka_unit_test(stem_is_the_log_that_was_rotated),
 		PLACED(rotations_follow_their_log_from_the_newest_on),
 		PLACED(numbers_and_dates_settle_the_order_of_copies),
+		PLACED(copies_made_within_a_minute_are_ordered_by_name),
 		PLACED(rotations_of_a_log_that_is_gone_are_found),
 		PLACED(newest_log_of_a_glob_comes_first),
 		PLACED(glob_that_names_rotations_itself_lists_them_once),
