@@ -185,17 +185,24 @@ static int lint_files(const struct tl_cli *cli, struct tl_err *err)
 		fprintf(stderr, "%s\n", tl_err_text(&why));
 		wrong++;
 	}
-	return wrong ? tl_err_set(err, TL_ECONFIG, "%zu of %zu rule files are not valid", wrong,
-				  count)
-		     : 0;
+	if (wrong)
+		return tl_err_set(err, TL_ECONFIG, "%zu of %zu rule files are not valid", wrong,
+				  count);
+	printf("%zu file%s checked, no mistake found.\n", count, count == 1 ? "" : "s");
+	return 0;
 }
 
 static int lint(const struct tl_cli *cli, struct tl_err *err)
 {
 	tl_auto(redaction) struct redaction redaction = {.rules = NULL};
+	int r;
 
-	return tl_cli_operand_count(cli) ? lint_files(cli, err)
-					 : open_redaction(cli, &redaction, err);
+	if (tl_cli_operand_count(cli))
+		return lint_files(cli, err);
+	r = open_redaction(cli, &redaction, err);
+	if (r == 0)
+		printf("%zu rules, no mistake found.\n", tl_redact_rules_count(redaction.rules));
+	return r;
 }
 
 static int list(const struct tl_cli *cli, struct tl_err *err)
