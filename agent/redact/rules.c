@@ -5,9 +5,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <towline/crypto.h>
 #include <towline/embedded.h>
 #include <towline/fs.h>
+#include <unistd.h>
 
 #include "redact/load.h"
 #include "redact/redact.h"
@@ -49,6 +51,21 @@ static int compare_names(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+/* Whoever can write these decides what stays hidden: root, or the person that runs this. */
+static int check_owner(const char *path, struct tl_err *err)
+{
+	struct stat status;
+
+	if (stat(path, &status) < 0)
+		return tl_err_sys(err, TL_EIO, errno, "%s cannot be read", path);
+	if ((status.st_uid != 0 && status.st_uid != geteuid()) || (status.st_mode & 022))
+		return tl_err_set(err, TL_ECONFIG,
+				  "%s must belong to root or to you, and be writable by nobody "
+				  "else",
+				  path);
+	return 0;
+}
+
 static int load_site_file(struct rule_set *set, const char *dir, const char *name,
 			  struct tl_sha256 *hash, struct tl_err *err)
 {
@@ -57,7 +74,9 @@ static int load_site_file(struct rule_set *set, const char *dir, const char *nam
 	int r;
 
 	tl_buf_printf(&path, "%s/%s", dir, name);
-	r = tl_fs_read_file(AT_FDCWD, tl_buf_str(&path), &text, err);
+	r = check_owner(tl_buf_str(&path), err);
+	if (r == 0)
+		r = tl_fs_read_file(AT_FDCWD, tl_buf_str(&path), &text, err);
 	if (r < 0)
 		return r;
 	tl_sha256_update(hash, tl_buf_str(&text), text.len + 1); /* its NUL parts the files */
@@ -79,6 +98,8 @@ static int load_site(struct rule_set *set, const char *dir, char name[static RUL
 		return 0;
 	if (count < 0)
 		return tl_err_sys(err, TL_EIO, errno, "%s cannot be read", dir);
+	if (count > 0)
+		r = check_owner(dir, err);
 	if (count > SITE_FILES_MAX)
 		r = tl_err_set(err, TL_ECONFIG, "%s has more than %d rule files", dir,
 			       SITE_FILES_MAX);

@@ -5,7 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "redact/redact.h"
@@ -236,9 +239,36 @@ static void communities_are_hidden(void **state TL_UNUSED)
 	expect("rocommunity s3cret 10.0.0.0/8", "rocommunity [redacted:snmp] 10.0.0.0/8");
 }
 
+static void rules_that_others_can_write_hide_nothing(void **state TL_UNUSED)
+{
+	char dir[] = "/tmp/towline-rules-XXXXXX", path[64];
+	struct tl_redact_sources site = {.site_dir = dir};
+	struct tl_err err = TL_ERR_INIT;
+	tl_auto(tl_redact_rules) struct tl_redact_rules *sound = NULL, *loose = NULL;
+	FILE *file;
+
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof path, "%s/a.yaml", dir);
+	file = fopen(path, "we");
+	assert_non_null(file);
+	fputs("disable: [assignment]\n", file);
+	fclose(file);
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(tl_redact_rules_open(&site, &sound, NULL), 0);
+	assert_int_equal(chmod(path, 0666), 0);
+	assert_int_equal(tl_redact_rules_open(&site, &loose, &err), TL_ECONFIG);
+	assert_non_null(strstr(tl_err_text(&err), "a.yaml must belong to root"));
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(chmod(dir, 0777), 0);
+	assert_int_equal(tl_redact_rules_open(&site, &loose, &err), TL_ECONFIG);
+	unlink(path);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rules_that_others_can_write_hide_nothing),
 		cmocka_unit_test(a_coloured_key_hides_no_secret),
 		cmocka_unit_test(assigned_secrets_are_hidden_in_every_quoting),
 		cmocka_unit_test(rest_of_a_configuration_line_is_hidden),
