@@ -47,12 +47,18 @@ static int give_half(struct collect_context *context, struct tl_err *err)
 	return r < 0 ? r : collect_member_write(context, "half\n", 5, err);
 }
 
+static void wait_for_ever(void)
+{
+	for (;;)
+		pause();
+}
+
 static int hang(struct collect_context *context, struct tl_err *err)
 {
 	int r = give_half(context, err);
 
-	while (r == 0)
-		pause();
+	if (r == 0)
+		wait_for_ever();
 	return r;
 }
 
@@ -114,8 +120,8 @@ static int hang_with_children(struct collect_context *context, struct tl_err *er
 {
 	int r = leave_children(context, err);
 
-	while (r == 0)
-		pause();
+	if (r == 0)
+		wait_for_ever();
 	return r;
 }
 

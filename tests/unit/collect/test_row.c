@@ -35,7 +35,8 @@ static int begin(const char *path)
 {
 	char payload[256] = {0};
 
-	memcpy(payload + sizeof(struct frame_member), path, strlen(path));
+	snprintf(payload + sizeof(struct frame_member),
+		 sizeof payload - sizeof(struct frame_member), "%s", path);
 	return take(FRAME_BEGIN, payload, sizeof(struct frame_member) + strlen(path));
 }
 
@@ -138,11 +139,9 @@ static void findings_without_end_are_refused(void **state TL_UNUSED)
 	static char text[32 * 1024];
 	int r = 0, frames = 0;
 
-	memset(text, 'x', sizeof text);
-	memcpy(text, "{\"x\":\"", 6);
-	memcpy(text + sizeof text - 2, "\"}", 2);
+	snprintf(text, sizeof text, "{\"x\":\"%0*d\"}", (int)sizeof text - 9, 0);
 	for (; r == 0 && frames < 100000; frames++)
-		r = take(FRAME_FINDINGS, text, sizeof text);
+		r = take_text(FRAME_FINDINGS, text);
 	assert_int_equal(r, TL_ETOOBIG);
 }
 
