@@ -152,7 +152,7 @@ static void passwords_in_addresses_are_hidden(void **state TL_UNUSED)
 	expect("redis://:pw@h", "redis://:[redacted:url-password]@h");
 	expect("u:s3cret@tcp(h:3306)/d", "u:[redacted:database-dsn]@tcp(h:3306)/d");
 	expect("jdbc:oracle:thin:scott/tiger@h:1521",
-	       "jdbc:oracle:thin:scott/[redacted:database-dsn]@h:1521");
+	       "jdbc:oracle:thin:scott/[redacted:database-oracle]@h:1521");
 	expect_same("https://example.org:8443/path@v2");
 	expect_same("see http://[::1]:80/ and user@host");
 }
