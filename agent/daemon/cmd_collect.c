@@ -101,7 +101,8 @@ static int check_level(const struct collection *collection, struct tl_err *err)
 	for (size_t i = 0; i < TL_ARRAY_LEN(levels); i++)
 		if (!level || tl_streq(level, levels[i]))
 			return 0;
-	return tl_err_set(err, TL_EUSAGE, "--level is secrets, identities or off");
+	return tl_err_set(err, TL_EINVAL,
+			  "there is no level \"%.16s\": choose secrets, identities or off", level);
 }
 
 /* Those of the command, else those of the configuration. */

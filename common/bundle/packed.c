@@ -39,7 +39,8 @@ int bundle_packed_open(struct packed *packed, struct archive *archive, struct tl
 		return 0;
 	if (packed->fault.code)
 		return tl_err_set(err, packed->fault.code, "%s", tl_err_text(&packed->fault));
-	return tl_err_set(err, TL_EINVAL, "this is no bundle: %s", archive_error_string(archive));
+	return tl_err_set(err, TL_EINVAL, "this is no bundle, or not a whole one: %s",
+			  archive_error_string(archive));
 }
 
 int bundle_packed_drain(struct packed *packed, struct tl_err *err)

@@ -127,9 +127,9 @@ def test_diff_is_typed_and_takes_bundles_and_directories(place):
     assert [c["kind"] for c in changes] == ["added"]
     assert run(BIN / "towline-agent", "diff", path, place / "missing").returncode == 2
     cut = place / "cut.tar.zst"
-    cut.write_bytes(path.read_bytes()[:5000])
+    cut.write_bytes(path.read_bytes()[:20000])
     done = run(BIN / "towline-agent", "diff", path, cut)
-    assert done.returncode == 2 and f"{cut}: the bundle is damaged or cut short" in done.stderr
+    assert done.returncode == 2 and f"{cut}: " in done.stderr and "Truncated" in done.stderr
     health.with_name("identity.json").write_text("{}")
     subprocess.run(["tar", "--zstd", "-cf", cut, "--transform", "s,^,x/,", "-C", after, "MANIFEST.json", "snapshot"],
                    check=True)
