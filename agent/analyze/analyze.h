@@ -13,6 +13,7 @@
 #ifndef TOWLINE_ANALYZE_H
 #define TOWLINE_ANALYZE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <towline/attr.h>
 #include <towline/err.h>
@@ -39,6 +40,10 @@ size_t tl_analysis_rules_count(const struct tl_analysis_rules *rules);
 const char *tl_analysis_rules_id(const struct tl_analysis_rules *rules, size_t index);
 const char *tl_analysis_rules_severity(const struct tl_analysis_rules *rules, size_t index);
 const char *tl_analysis_rules_summary(const struct tl_analysis_rules *rules, size_t index);
+/* The first rule that looks at a fact whose name (a glob) `is_fact` does not know; NULL: none. */
+const char *tl_analysis_rules_find_wrong_fact(const struct tl_analysis_rules *rules,
+					      bool (*is_fact)(const char *glob),
+					      const char **ret_name);
 void tl_analysis_rules_free(struct tl_analysis_rules *rules);
 TL_DEFINE_AUTO_PTR(tl_analysis_rules, tl_analysis_rules_free);
 

@@ -358,6 +358,21 @@ int tl_analysis_rules_parse(const char *name, const char *text, size_t len,
 	return 0;
 }
 
+const char *tl_analysis_rules_find_wrong_fact(const struct tl_analysis_rules *rules,
+					      bool (*is_fact)(const char *glob),
+					      const char **ret_name)
+{
+	for (size_t i = 0; i < rules->condition_count; i++) {
+		const struct condition *condition = &rules->conditions[i];
+
+		if (condition->kind != CONDITION_FACT || is_fact(condition->name))
+			continue;
+		*ret_name = condition->name;
+		return rules->rules[condition->rule].id;
+	}
+	return NULL;
+}
+
 size_t tl_analysis_rules_count(const struct tl_analysis_rules *rules)
 {
 	return rules->count;

@@ -1,5 +1,6 @@
 #include "collect/profile_run.h"
 
+#include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 #include <towline/json.h>
@@ -23,9 +24,71 @@ static void print_json(const json_t *json)
 	putchar('\n');
 }
 
+static bool fits(const char *glob, const struct collector *rows, size_t count, bool groups_only)
+{
+	for (size_t i = 0; i < count; i++)
+		if (fnmatch(glob, rows[i].group, 0) == 0 ||
+		    (!groups_only && fnmatch(glob, rows[i].name, 0) == 0))
+			return true;
+	return false;
+}
+
+/* Rows by which a profile's globs are judged: the table's, the site's, and those of the files in hand. */
+struct known {
+	const struct definitions *definitions[2];
+};
+
+static bool is_known(const struct known *known, const char *glob, bool groups_only)
+{
+	size_t count;
+	const struct collector *rows = collectors_all(&count);
+	bool found = fits(glob, rows, count, groups_only);
+
+	for (size_t i = 0; !found && i < TL_ARRAY_LEN(known->definitions); i++)
+		if (known->definitions[i]) {
+			rows = definitions_rows(known->definitions[i], &count);
+			found = fits(glob, rows, count, groups_only);
+		}
+	return found;
+}
+
+static int check_globs(const struct profile *profile, const struct known *known, struct tl_err *err)
+{
+	const struct {
+		const struct tl_yaml_node *list;
+		const char *what;
+	} lists[] = {{profile->groups, "group"},
+		     {profile->collectors, "collector"},
+		     {profile->exclude, "collector and no group"}};
+
+	for (size_t i = 0; i < TL_ARRAY_LEN(lists); i++)
+		for (const struct tl_yaml_node *item = lists[i].list ? lists[i].list->first : NULL;
+		     item; item = item->next)
+			if (!strchr(item->text, '/') && !is_known(known, item->text, i == 0))
+				return tl_yaml_fail(profile->yaml, item, err,
+						    "no %s is called \"%.64s\"", lists[i].what,
+						    item->text);
+	return 0;
+}
+
+/* What would silently do nothing. Only lint minds: a profile may be for hosts of several versions. */
+static int check_profiles(const struct definitions *definitions, const struct definitions *site,
+			  struct tl_err *err)
+{
+	struct known known = {{definitions, site}};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < definitions_profile_count(definitions); i++)
+		if (definitions_profile_at(definitions, i)->is_site)
+			r = check_globs(definitions_profile_at(definitions, i), &known, err);
+	return r;
+}
+
 static int lint_files(const struct tl_cli *cli, struct tl_err *err)
 {
-	tl_auto(definitions) struct definitions *definitions = NULL;
+	tl_auto(definitions) struct definitions *definitions = NULL, *site = NULL;
+	struct collect_options options = {.root = ""};
+	struct places places;
 	size_t count = tl_cli_operand_count(cli);
 	int r = definitions_load(NULL, NULL, &definitions, err);
 
@@ -33,6 +96,12 @@ static int lint_files(const struct tl_cli *cli, struct tl_err *err)
 		r = definitions_add_file(definitions, tl_cli_operand(cli, i), err);
 	if (r == 0)
 		r = definitions_check(definitions, err);
+	places_find(&places, &options);
+	/* the site's own may be at fault, too: that is not what was asked */
+	if (r == 0 && definitions_load(places.profiles_dir, places.collectors_dir, &site, NULL) < 0)
+		site = NULL;
+	if (r == 0)
+		r = check_profiles(definitions, site, err);
 	if (r == 0)
 		printf("%zu file%s checked, no mistake found.\n", count, count == 1 ? "" : "s");
 	return r;
@@ -49,6 +118,8 @@ int profile_lint(const struct tl_cli *cli, struct tl_err *err)
 		return lint_files(cli, err);
 	places_find(&places, &options);
 	r = definitions_load(places.profiles_dir, places.collectors_dir, &definitions, err);
+	if (r == 0)
+		r = check_profiles(definitions, NULL, err);
 	if (r == 0)
 		printf("%zu files of this site checked, no mistake found.\n",
 		       json_array_size(definitions_sources(definitions)));

@@ -309,6 +309,8 @@ def test_probes_tell_what_a_service_answers_and_shows(host):
     ("name: x\nsummary: y\nextends: nothing\n", 'x.yaml:3: there is no profile "nothing" to extend'),
     ("name: x\nsummary: y\nextends: x\n", "x.yaml:3: there is no profile"),
     ("name: x\nsummary: y\nsince: 7 parsecs\n", "x.yaml:3: "),
+    ("name: x\nsummary: y\ncollectors: [memroy*]\n", 'x.yaml:3: no collector is called "memroy*"'),
+    ("name: x\nsummary: y\nexclude: [memroy]\n", 'x.yaml:3: no collector and no group is called "memroy"'),
     ("name: x\nsummary: y\nlimits:\n  - collector: z\n    max: much\n", "x.yaml:5: max must be a size"),
 ])
 def test_a_mistake_is_named_with_file_and_line(host, text, words):
@@ -316,6 +318,15 @@ def test_a_mistake_is_named_with_file_and_line(host, text, words):
     done = host.command("profile", "lint", host.place / "x.yaml", check=False)
     assert done.returncode == CONFIG
     assert words in done.stderr and "x.yaml:" in done.stderr
+
+
+def test_an_analyzer_of_a_fact_that_there_is_not_is_a_mistake(host):
+    rule = "rules: [{{id: x, severity: info, summary: s, remedy: r, when: [{{fact: {{name: {}, above: 1}}}}]}}]\n"
+    (host.place / "x.yaml").write_text(rule.format("disk_*_percent"))
+    host.command("analyzers", "lint", host.place / "x.yaml")
+    (host.place / "x.yaml").write_text(rule.format("disk_usde"))
+    done = host.command("analyzers", "lint", host.place / "x.yaml", check=False)
+    assert done.returncode == CONFIG and 'rule x: no fact is called "disk_usde"' in done.stderr
 
 
 def test_profiles_are_listed_and_shown(host):
