@@ -309,8 +309,8 @@ def test_probes_tell_what_a_service_answers_and_shows(host):
     ("name: x\nsummary: y\nextends: nothing\n", 'x.yaml:3: there is no profile "nothing" to extend'),
     ("name: x\nsummary: y\nextends: x\n", "x.yaml:3: there is no profile"),
     ("name: x\nsummary: y\nsince: 7 parsecs\n", "x.yaml:3: "),
-    ("name: x\nsummary: y\ncollectors: [memroy*]\n", 'x.yaml:3: no collector is called "memroy*"'),
-    ("name: x\nsummary: y\nexclude: [memroy]\n", 'x.yaml:3: no collector and no group is called "memroy"'),
+    ("name: x\nsummary: y\ncollectors: [memrey*]\n", 'x.yaml:3: no collector is called "memrey*"'),
+    ("name: x\nsummary: y\nexclude: [memrey]\n", 'x.yaml:3: no collector and no group is called "memrey"'),
     ("name: x\nsummary: y\nlimits:\n  - collector: z\n    max: much\n", "x.yaml:5: max must be a size"),
 ])
 def test_a_mistake_is_named_with_file_and_line(host, text, words):
