@@ -75,6 +75,9 @@ static int open_redaction(const struct tl_cli *cli, struct redaction *redaction,
 	};
 	int r = read_level(cli, &redaction->level, err);
 
+	/* only where nobody named it need it not be there */
+	if (r == 0 && site && access(site, R_OK | X_OK) != 0)
+		r = tl_err_sys(err, TL_EIO, errno, "cannot open %s", site);
 	if (r == 0)
 		r = tl_redact_rules_open(&sources, &redaction->rules, err);
 	if (r == 0 && redaction->level == TL_REDACT_IDENTITIES)
@@ -244,6 +247,9 @@ int redact_command(const struct tl_cli *cli, struct tl_err *err)
 		int (*run)(const struct tl_cli *cli, struct tl_err *err);
 	} modes[] = {{"lint", lint}, {"list", list}, {"bundle", rebundle}};
 
+	if (tl_cli_has(cli, "output") && !tl_cli_has(cli, "bundle"))
+		return tl_err_set(err, TL_EUSAGE,
+				  "--output belongs to --bundle: a text goes to standard output");
 	for (size_t i = 0; i < TL_ARRAY_LEN(modes); i++)
 		if (tl_cli_has(cli, modes[i].option))
 			return modes[i].run(cli, err);

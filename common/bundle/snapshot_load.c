@@ -194,8 +194,12 @@ static int load_any(struct load *load, const char *path, const struct tl_unseal_
 
 	if (fd < 0 || fstat(fd, &st) != 0)
 		return tl_err_sys(err, TL_EIO, errno, "cannot open %s", path);
-	if (S_ISDIR(st.st_mode))
-		return load_directory(load, fd, err);
+	if (S_ISDIR(st.st_mode)) {
+		r = load_directory(load, fd, err);
+		if (r < 0)
+			tl_err_prefix(err, "%s", path);
+		return r;
+	}
 	if (tl_str_ends(path, ".tsv") || begins_like_json(fd))
 		return load_file(load, fd, path, err);
 	r = tl_bundle_reopen(fd, path, key, &bundle, err);

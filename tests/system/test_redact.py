@@ -95,6 +95,14 @@ def test_our_own_rules_are_good(agent):
     assert said.endswith(" rules, no mistake found.\n") and not complaints
 
 
+def test_what_is_named_must_be_there_and_be_meant(tmp_path):
+    for argv, status, words in ((["--rules=rulez", "-"], 66, "cannot open rulez"),
+                                (["--output=clean.log", "-"], 64, "--output belongs to --bundle")):
+        done = subprocess.run([BIN / "towline-agent", "redact", *argv], input="password=hunter2hunter2\n", text=True,
+                              capture_output=True, cwd=tmp_path, check=False)
+        assert done.returncode == status and words in done.stderr and not done.stdout
+
+
 def test_a_bundle_is_redacted_again_by_newer_rules(agent, tmp_path):
     agent("collect", "--profile=quick", "--output=old.tar.zst")
     agent("redact", "--bundle", "--rules=rules", "old.tar.zst", "--output=same.tar.zst")
