@@ -135,6 +135,12 @@ static bool keyword_is_near(const struct rule *rule, const struct find *find,
 	       matches(rule->near, find->line + from, to - from, data);
 }
 
+bool judge_is_allowed(const struct rule *rule, const struct allowlists *common,
+		      const struct find *find, pcre2_match_data *data)
+{
+	return lists_allow(&rule->allow, find, data) || lists_allow(common, find, data);
+}
+
 bool judge_is_secret(const struct rule *rule, const struct allowlists *common,
 		     const struct find *find, pcre2_match_data *data)
 {
@@ -144,5 +150,5 @@ bool judge_is_secret(const struct rule *rule, const struct allowlists *common,
 		return false;
 	if (rule->entropy > 0 && judge_entropy(find->line + find->start, len) <= rule->entropy)
 		return false;
-	return !lists_allow(&rule->allow, find, data) && !lists_allow(common, find, data);
+	return !judge_is_allowed(rule, common, find, data);
 }

@@ -18,6 +18,10 @@ struct find {
 bool judge_is_secret(const struct rule *rule, const struct allowlists *common,
 		     const struct find *find, pcre2_match_data *data);
 
+/* What an allowlist, of the rule or common, spares. */
+bool judge_is_allowed(const struct rule *rule, const struct allowlists *common,
+		      const struct find *find, pcre2_match_data *data);
+
 /* Shannon's, in bits a byte. */
 double judge_entropy(const char *bytes, size_t len);
 

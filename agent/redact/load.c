@@ -43,10 +43,24 @@ static const struct tl_yaml_member file_members[] = {
 };
 
 struct rule_row {
-	const char *id, *description, *regex, *path, *block_end;
+	const char *id, *description, *regex, *path, *block_end, *next_regex;
 	const struct tl_yaml_node *keywords, *tags, *allowlists;
 	double entropy;
-	int64_t group;
+	int64_t group, next_lines;
+	int follow;
+};
+
+/* In the order of enum follow_kind. */
+static const char *const follow_words[] = {
+	"none",
+	"value",
+	"block",
+	"continued",
+	"quoted",
+	"element",
+	"kubernetes-secret",
+	"kubernetes-data",
+	NULL,
 };
 
 static const struct tl_yaml_member rule_members[] = {
@@ -60,6 +74,11 @@ static const struct tl_yaml_member rule_members[] = {
 	{"tags", TL_YAML_TEXTS, false, offsetof(struct rule_row, tags), 0, 20},
 	{"allowlists", TL_YAML_NODE, false, offsetof(struct rule_row, allowlists)},
 	{"blockEnd", TL_YAML_TEXT, false, offsetof(struct rule_row, block_end), 0, 64},
+	{"follow", TL_YAML_CHOICE, false, offsetof(struct rule_row, follow), 0, 0, follow_words},
+	{"nextRegex", TL_YAML_TEXT, false, offsetof(struct rule_row, next_regex), 0,
+	 RULE_REGEX_MAX},
+	{"nextLines", TL_YAML_INT, false, offsetof(struct rule_row, next_lines), 1,
+	 FOLLOW_LINES_MAX},
 };
 
 struct allow_row {
@@ -304,11 +323,33 @@ static int set_regex(const struct loader *loader, const struct tl_yaml_node *nod
 	return 0;
 }
 
+/* Of a rule for secrets on the lines below. */
+static int set_next(const struct loader *loader, const struct tl_yaml_node *node,
+		    const struct rule_row *row, struct rule *rule)
+{
+	const struct tl_yaml_node *at = member(node, "nextRegex");
+	tl_free char *text = NULL;
+	int r;
+
+	if ((row->follow == FOLLOW_VALUE) != (row->next_regex != NULL))
+		return tl_yaml_fail(loader->yaml, at, loader->err,
+				    "nextRegex and \"follow: value\" need each other");
+	if (row->follow != FOLLOW_NONE && (!row->regex || row->block_end))
+		return tl_yaml_fail(loader->yaml, member(node, "follow"), loader->err,
+				    "follow needs a regex, and no blockEnd");
+	if (!row->next_regex)
+		return 0;
+	r = expand(loader, at, row->next_regex, &text);
+	return r < 0 ? r : compile(loader, at, text, &rule->next);
+}
+
 static int fill_rule(const struct loader *loader, const struct tl_yaml_node *node,
 		     const struct rule_row *row, struct rule *rule)
 {
 	int r = set_regex(loader, node, row, rule);
 
+	if (r == 0)
+		r = set_next(loader, node, row, rule);
 	if (r == 0)
 		r = copy(loader, row->id, &rule->id);
 	if (r == 0)
@@ -331,7 +372,7 @@ static int fill_rule(const struct loader *loader, const struct tl_yaml_node *nod
 static int read_rule(const struct loader *loader, const struct tl_yaml_node *node)
 {
 	struct rule_set *set = loader->set;
-	struct rule_row row = {.id = NULL};
+	struct rule_row row = {.next_lines = 1};
 	struct rule *rules;
 	int r = tl_yaml_read(loader->yaml, node, rule_members, TL_ARRAY_LEN(rule_members), &row,
 			     loader->err);
@@ -347,8 +388,11 @@ static int read_rule(const struct loader *loader, const struct tl_yaml_node *nod
 	if (!rules)
 		return no_memory(loader);
 	set->rules = rules;
-	rules[set->count] =
-		(struct rule){.entropy = row.entropy, .group = row.group, .line = node->line};
+	rules[set->count] = (struct rule){.entropy = row.entropy,
+					  .group = row.group,
+					  .follow = row.follow,
+					  .next_lines = row.next_lines,
+					  .line = node->line};
 	return fill_rule(loader, node, &row, &rules[set->count++]);
 }
 

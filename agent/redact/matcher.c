@@ -179,6 +179,18 @@ static const pcre2_code *ready_code(struct matcher *matcher, unsigned rule)
 	return row->code;
 }
 
+/* The lines are looked at up to the first one that opens; of a line its last match counts. */
+static void note_opener(struct matcher *matcher, const struct candidate *where, size_t at)
+{
+	struct opener *opener = &matcher->opener;
+	struct opener next = {where->rule, where->subject_from, where->subject_to,
+			      where->subject_from + at};
+
+	if (opener->rule == RULES_MAX || next.line < opener->line ||
+	    (next.line == opener->line && next.at > opener->at))
+		*opener = next;
+}
+
 static int take_match(struct matcher *matcher, const struct candidate *where, const char *line,
 		      size_t len, struct span *span)
 {
@@ -195,6 +207,10 @@ static int take_match(struct matcher *matcher, const struct candidate *where, co
 	};
 	struct span found = *span;
 
+	if (rule->follow != FOLLOW_NONE) {
+		note_opener(matcher, where, span->anchor);
+		return 0;
+	}
 	/* \K and lookbehinds can turn offsets around. */
 	if (at[0] > at[1] || span->start >= span->end ||
 	    !judge_is_secret(rule, &matcher->rules->set.allow, &find, matcher->other))
@@ -245,6 +261,28 @@ static int try_candidates(struct matcher *matcher, const char *text)
 			return r;
 	}
 	return 0;
+}
+
+bool matcher_next(struct matcher *matcher, unsigned rule, const char *line, size_t len,
+		  struct follow_part *ret_part)
+{
+	const struct rule *row = &matcher->rules->set.rules[rule];
+	const PCRE2_SIZE *at = pcre2_get_ovector_pointer(matcher->data);
+	struct span span = {.rule = rule};
+	struct find find = {.line = line, .line_len = len, .path = matcher->path};
+	int r = pcre2_match(row->next, (PCRE2_SPTR)line, len, 0, 0, matcher->data, NULL);
+
+	if (r < 0)
+		return false;
+	place_span(&(struct rule){.group = 0}, at, r, &span);
+	find.match_start = at[0];
+	find.match_end = at[1];
+	find.start = span.start;
+	find.end = span.end;
+	*ret_part = (struct follow_part){.start = span.start, .end = span.end};
+	return span.start < span.end &&
+	       (follow_is_head(line + span.start, span.end - span.start) ||
+		!judge_is_allowed(row, &matcher->rules->set.allow, &find, matcher->other));
 }
 
 /* ---- identities ----------------------------------------------------------------------------- */
@@ -330,6 +368,7 @@ static int every_line(struct lines *lines)
 
 static void begin_find(struct matcher *matcher)
 {
+	matcher->opener = (struct opener){.rule = RULES_MAX};
 	matcher->count = 0;
 	matcher->candidate_count = 0;
 	for (size_t i = 0; i < matcher->rules->set.count; i++)
@@ -408,12 +447,14 @@ struct part {
 	bool ask;    /* the second */
 };
 
+/* A part opens nothing for the lines below: where it ends its line does not. */
 static int add_part(struct part *part, unsigned rule, size_t from, size_t to)
 {
 	struct matcher *matcher = part->matcher;
 	struct by_rule *state = &matcher->by_rule[rule];
+	const struct rule *row = &matcher->rules->set.rules[rule];
 
-	if (state->idle || !matcher->rules->set.rules[rule].code)
+	if (state->idle || !row->code || row->follow != FOLLOW_NONE)
 		return 0;
 	if (state->covered > 0 && matcher->candidates[state->latest].to >= from) {
 		matcher->candidates[state->latest].to = to;

@@ -32,6 +32,14 @@ struct by_rule {
 	bool ready;	    /* made native */
 };
 
+/* The line whose match opens something on the lines below it. */
+struct opener {
+	unsigned rule; /* RULES_MAX: there is none */
+	size_t line;   /* where it begins */
+	size_t end;    /* its newline, or the text's end */
+	size_t at;
+};
+
 /* What one thread needs to match with, and the spans found last: sorted, disjoint. */
 struct matcher {
 	const struct tl_redact_rules *rules;
@@ -46,6 +54,7 @@ struct matcher {
 	size_t candidate_count;
 	struct span *spans;
 	size_t count, capacity;
+	struct opener opener; /* the first */
 };
 
 TL_MUST_CHECK int matcher_init(struct matcher *matcher, const struct tl_redact_rules *rules,
@@ -59,6 +68,10 @@ void matcher_set_path(struct matcher *matcher, const char *path, unsigned *ret_w
  * much that it did not get through. A negative result means: not examined. */
 TL_MUST_CHECK int matcher_lines(struct matcher *matcher, const char *text, size_t len,
 				size_t *ret_looked);
+
+/* What the rule's `nextRegex` finds in a line that follows the one that the rule matched. */
+bool matcher_next(struct matcher *matcher, unsigned rule, const char *line, size_t len,
+		  struct follow_part *ret_part);
 
 /* Finds everything in a long line, or a part of one. A match is looked for where the gate had its hits and
  * `reach` bytes before. */

@@ -56,4 +56,5 @@ void rule_clear(struct rule *rule)
 	pcre2_code_free(rule->code);
 	pcre2_code_free(rule->path);
 	pcre2_code_free(rule->near);
+	pcre2_code_free(rule->next);
 }

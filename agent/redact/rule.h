@@ -10,6 +10,8 @@
 #include <towline/err.h>
 #include <towline/str.h>
 
+#include "redact/follow.h"
+
 #define RULE_REGEX_MAX 16384
 #define RULES_MAX 2000
 
@@ -35,8 +37,11 @@ struct allowlists {
 
 struct rule {
 	char *id, *description;
-	char *regex;	 /* definitions filled in; NULL: the path alone decides */
-	char *block_end; /* of a secret of many lines: what its last line begins with */
+	char *regex; /* definitions filled in; NULL: the path alone decides */
+	int follow;  /* enum follow_kind: what its match opens, and is no secret itself */
+	int64_t next_lines;
+	pcre2_code *next; /* what is the secret on one of the next lines */
+	char *block_end;  /* of a secret of many lines: what its last line begins with */
 	struct tl_strv keywords, tags;
 	double entropy; /* bits a byte that the secret must exceed; 0: any */
 	int64_t group;	/* of the regex that is the secret; 0: the first that took part */

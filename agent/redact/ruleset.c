@@ -38,6 +38,10 @@ int ruleset_new(struct rule_set *set, const char *name, const char *cache_dir,
 			pcre2_pattern_info(rule->code, PCRE2_INFO_CAPTURECOUNT, &groups);
 		if (groups > rules->groups)
 			rules->groups = groups;
+		if (rule->next)
+			pcre2_pattern_info(rule->next, PCRE2_INFO_CAPTURECOUNT, &groups);
+		if (groups > rules->groups)
+			rules->groups = groups;
 	}
 	gates_open(rules->set.rules, rules->set.count, cache_dir, &rules->gates);
 	*ret_rules = tl_steal(&rules);

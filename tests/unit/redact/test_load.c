@@ -56,6 +56,10 @@ static void every_fault_names_file_and_line(void **state TL_UNUSED)
 	refused("rules:\n  - id: a\n    regex: (x)\n    secretGroup: 2\n", "r.yaml:4: ");
 	refused("rules:\n  - id: a\n    regex: x\n    keywords: [k]\n",
 		"r.yaml:4: \"k\" is shorter");
+	refused("rules:\n  - id: a\n    regex: x\n    follow: value\n",
+		"r.yaml:2: nextRegex and \"follow: value\" need each other");
+	refused("rules:\n  - id: a\n    regex: x\n    follow: block\n    blockEnd: y\n",
+		"r.yaml:4: follow needs a regex, and no blockEnd");
 	refused("rules: 7\n", "r.yaml:1: rules must be a list");
 	refused("disable: [none]\n", "r.yaml:1: there is no rule \"none\"");
 	refused("allowlist: {condition: AND}\n", "r.yaml:1: an allowlist needs");
