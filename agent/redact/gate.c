@@ -78,7 +78,8 @@ static int add_rule(struct rule *rule, unsigned id, struct patterns *first, stru
 
 	if (r == 0)
 		r = add_pattern(first, id, &one, &instead);
-	rule->confirmed = two.len > 0;
+	/* An expression that holds a whole line costs less than to ask. */
+	rule->confirmed = two.len > 0 && rule->follow == FOLLOW_NONE;
 	return r == 0 && rule->confirmed ? add_pattern(second, id, &two, &instead) : r;
 }
 

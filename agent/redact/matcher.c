@@ -478,6 +478,10 @@ static int on_part_hit(void *arg, unsigned rule, size_t end)
 
 	if (end <= state->covered)
 		return 0;
+	if (part->matcher->rules->set.rules[rule].follow != FOLLOW_NONE) {
+		state->covered = part->len;
+		return 0;
+	}
 	if (!part->second && part->matcher->rules->set.rules[rule].confirmed) {
 		part->ask = true;
 		state->covered = part->len;
