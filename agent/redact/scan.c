@@ -198,14 +198,15 @@ static bool opens_block(struct tl_redactor *redactor, const char *text, size_t l
 
 static struct follow_part ask_rule(struct tl_redactor *redactor, const char *text, size_t len)
 {
-	struct follow_part part = {.start = 0};
+	const struct follow_part nothing = {.start = 0};
+	struct follow_part part = nothing;
 
 	if (!matcher_next(&redactor->matcher, redactor->follow.rule, text, len, &part))
-		return (struct follow_part){.start = 0};
+		return nothing;
 	follow_found(&redactor->follow, text, len, &part);
-	return opens_block(redactor, text + part.start, part.end - part.start)
-		       ? (struct follow_part){.start = 0}
-		       : part;
+	if (opens_block(redactor, text + part.start, part.end - part.start))
+		return nothing;
+	return part;
 }
 
 static void resume_outer(struct tl_redactor *redactor)
