@@ -8,7 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <towline/attr.h>
+#include <towline/buf.h>
 #include <towline/err.h>
+
+#define TL_SSH_KEY_BLOB_MAX 4096  /* RSA of 16384 bits has 2.1 KiB */
+#define TL_SSH_FINGERPRINT_MAX 51 /* "SHA256:", 43 characters, and the terminator */
 
 /* Takes fields off bytes from outside. A field that does not fit gives 0 or an empty one and marks the
  * reader bad: read all, then look once. */
@@ -36,5 +40,14 @@ bool tl_ssh_string_text(struct tl_ssh_string string, char *text, size_t room);
  * TL_EUNSUPPORTED for a key or algorithm that is not accepted, SHA-1 among them. */
 TL_MUST_CHECK int tl_sshkey_verify(struct tl_ssh_string key, struct tl_ssh_string signature,
 				   struct tl_ssh_string data, struct tl_err *err);
+
+/* Appends the wire blob of "TYPE BASE64 [comment]", a plain key without options. TL_EINVAL for anything else,
+ * certificates among it. */
+TL_MUST_CHECK int tl_sshkey_of_line(const char *line, struct tl_buf *blob, struct tl_err *err);
+/* As `ssh-keygen -l` shows it. */
+void tl_sshkey_fingerprint(const void *blob, size_t len,
+			   char fingerprint[static TL_SSH_FINGERPRINT_MAX]);
+/* True for "SHA256:" and the base64 of 32 bytes. */
+bool tl_sshkey_is_fingerprint(const char *text);
 
 #endif

@@ -1,6 +1,7 @@
 #include "desk/people.h"
 
 #include <stdio.h>
+#include <towline/sshkey.h>
 #include <towline/str.h>
 
 #include "desk/reply.h"
@@ -137,54 +138,20 @@ int tl_user_disable(struct tl_change *change, const char *login, struct tl_err *
 
 /* ---- SSH keys --------------------------------------------------------------------------------- */
 
-static const char *const key_types[] = {
-	"ssh-ed25519",
-	"ecdsa-sha2-nistp256",
-	"ecdsa-sha2-nistp384",
-	"ecdsa-sha2-nistp521",
-	"sk-ssh-ed25519@openssh.com",
-	"sk-ecdsa-sha2-nistp256@openssh.com",
-	"ssh-rsa",
-};
-
-/* "type base64 comment": the base64 must decode to a blob that begins with the same type. */
-static int parse_key_line(const char *line, struct tl_buf *base64, char fingerprint[static 64],
-			  struct tl_err *err)
-{
-	size_t type_len = strcspn(line, " "), blob_len, i;
-	tl_auto(tl_buf) struct tl_buf blob = TL_BUF_INIT(4096), text = TL_BUF_INIT(64);
-	const char *at = line + type_len + strspn(line + type_len, " ");
-	uint8_t digest[TL_SHA256_LEN];
-	bool known = false;
-
-	for (i = 0; i < TL_ARRAY_LEN(key_types); i++)
-		known |= strlen(key_types[i]) == type_len && !memcmp(key_types[i], line, type_len);
-	if (!known)
-		return tl_err_set(err, TL_EINVAL, "\"%.40s\" is not a plain SSH public key", line);
-	blob_len = strcspn(at, " \t\r\n");
-	if (tl_base64_decode(&blob, at, blob_len) || tl_buf_check(&blob) ||
-	    blob.len < 4 + type_len || memcmp(blob.data + 4, line, type_len) != 0 || blob.data[0] ||
-	    blob.data[1] || (uint8_t)blob.data[3] != type_len)
-		return tl_err_set(err, TL_EINVAL, "the SSH public key is damaged");
-	tl_buf_append(base64, at, blob_len);
-	tl_sha256_of(blob.data, blob.len, digest);
-	tl_base64_encode(&text, digest, sizeof digest);
-	snprintf(fingerprint, 64, "SHA256:%.43s",
-		 tl_buf_str(&text)); /* as ssh-keygen -l shows it */
-	return tl_buf_check(base64);
-}
-
 int tl_user_key_add(struct tl_change *change, const char *login, const char *line,
 		    struct tl_err *err)
 {
+	tl_auto(tl_buf) struct tl_buf blob = TL_BUF_INIT(TL_SSH_KEY_BLOB_MAX);
 	tl_auto(tl_buf) struct tl_buf base64 = TL_BUF_INIT(8192), plain = TL_BUF_INIT(8192);
 	struct tl_id id = tl_id_new(change->clock);
-	char user[TL_ID_LEN + 1], fingerprint[64];
+	char user[TL_ID_LEN + 1], fingerprint[TL_SSH_FINGERPRINT_MAX];
 	int r;
 
-	if ((r = parse_key_line(line, &base64, fingerprint, err)) ||
+	if ((r = tl_sshkey_of_line(line, &blob, err)) ||
 	    (r = find_user(change->store, login, user, err)))
 		return r;
+	tl_base64_encode(&base64, blob.data, blob.len);
+	tl_sshkey_fingerprint(blob.data, blob.len, fingerprint);
 	/* Without the comment: grants carry it, and it is nobody's business. */
 	tl_buf_printf(&plain, "%.*s %s", (int)strcspn(line, " "), line, tl_buf_str(&base64));
 	r = tl_store_exec(
