@@ -72,15 +72,37 @@ void tl_record_free(struct tl_record *record);
 TL_DEFINE_AUTO_PTR(tl_record, tl_record_free);
 
 struct tl_record_facts {
+	char session[64], recorder[16]; /* as the header says */
+	char head[TL_SHA256_HEX];	/* the last line's h */
 	uint64_t lines, output_bytes;
 	double seconds;
-	bool sealed; /* the seal verified under `key` */
+	bool has_seal; /* its last line is a seal, */
+	bool sealed;   /* which verified under `key` */
 };
 /* Reads a whole recording, checks chain and seal (`key` NULL: the chain only). TL_ESIG names the first
  * line that breaks the chain. An unsealed recording is no error: see sealed. */
 TL_MUST_CHECK int tl_record_verify(FILE *in, const struct tl_key *key,
 				   struct tl_record_facts *ret_facts, struct tl_err *err);
+/* Checks what the relay signed when it had received the recording: `facts` as tl_record_verify found
+ * them, `sha256` of the whole file. TL_ESIG. */
+TL_MUST_CHECK int tl_record_countersigned(const char *jws, const struct tl_key *relay_key,
+					  const struct tl_record_facts *facts, const char *sha256,
+					  int64_t *ret_received_s, struct tl_err *err);
+
 /* Writes channel `channel` (the first terminal when 0) as asciicast v2. */
 TL_MUST_CHECK int tl_record_export(FILE *in, unsigned channel, FILE *out, struct tl_err *err);
+
+struct tl_record_words {
+	double at; /* seconds since the start */
+	unsigned channel;
+	const char *kind; /* "command", "output", "file" or "note" */
+	const char *text; /* one line, without control characters */
+};
+/* Reads the recording as text, line by line: commands, output without escape sequences, files, notes; of all
+ * channels when `channel` is 0. Another result of `on_words` than 0 ends it and is returned. */
+TL_MUST_CHECK int tl_record_read_text(FILE *in, unsigned channel,
+				      int (*on_words)(void *arg,
+						      const struct tl_record_words *words),
+				      void *arg, struct tl_err *err);
 
 #endif

@@ -26,6 +26,9 @@ int tl_command_sessions(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_session_stop(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_session_get(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_session_verify(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_session_note(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_session_export(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_session_search(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_session_replay(const struct tl_cli *cli, struct tl_err *err);
 
 int tl_command_ssh_config(const struct tl_cli *cli, struct tl_err *err);

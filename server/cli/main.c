@@ -41,7 +41,26 @@ static const struct tl_cli_option stop_options[] = {
 };
 static const struct tl_cli_option get_options[] = {
 	{'o', "output", "FILE", "Where to write it (default: standard output)."},
-	{0, "asciicast", NULL, "Convert the first terminal to asciicast v2."},
+	{0, "proof", "FILE", "Write what `session verify` needs to check it offline."},
+	{0},
+};
+static const struct tl_cli_option export_options[] = {
+	{'o', "output", "FILE", "Where to write it (default: standard output)."},
+	{0, "format", "FORMAT", "asciicast (the default: a terminal, asciicast v2) or text."},
+	{0, "channel", "NUMBER",
+	 "Only this channel (default: asciicast the first terminal, text all)."},
+	{0},
+};
+static const struct tl_cli_option search_options[] = {
+	{'i', "ignore-case", NULL, "Letters of either case are the same."},
+	{0},
+};
+static const struct tl_cli_option verify_options[] = {
+	{0, "proof", "FILE", "What `session get --proof` wrote beside a recording's file."},
+	{0, "relay-key", "KEY",
+	 "The relay's authority key, as noted elsewhere; else the proof's is believed."},
+	{0, "host-key", "KEY",
+	 "The host's identity key, as noted elsewhere; else the proof's is believed."},
 	{0},
 };
 static const struct tl_cli_option replay_options[] = {
@@ -86,7 +105,20 @@ static const struct tl_cli_command commands[] = {
 	 tl_command_session_stop},
 	{"session get", "SESSION|FILE", 1, 1, "Fetch a session's recording", NULL, get_options,
 	 tl_command_session_get},
-	{"session verify", "SESSION|FILE", 1, 1, "Check a recording's hash chain", NULL, NULL,
+	{"session export", "SESSION|FILE", 1, 1, "Convert a recording for players and readers",
+	 NULL, export_options, tl_command_session_export},
+	{"session search", "TICKET|SESSION|FILE TEXT", 2, 2,
+	 "Find text in recordings: commands, output, files, notes",
+	 "Prints session, time since its start, channel and line. With a ticket, all its "
+	 "recordings, "
+	 "oldest first.",
+	 search_options, tl_command_session_search},
+	{"session note", "SESSION TEXT", 2, 2, "Say what was done in a session",
+	 "The note stands on the ticket's timeline, beside the session.", NULL,
+	 tl_command_session_note},
+	{"session verify", "SESSION|FILE", 1, 1,
+	 "Check a recording's chain, its recorder's seal and the relay's countersignature",
+	 "Of a file, with --proof and the keys that you trust, without any relay.", verify_options,
 	 tl_command_session_verify},
 	{"session replay", "SESSION|FILE", 1, 1, "Play a recorded terminal",
 	 "Pauses longer than two seconds are shortened.", replay_options,

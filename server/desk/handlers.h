@@ -46,6 +46,9 @@ void tl_agent_limits_show(struct tl_http_call *call);
 void tl_bundle_show(struct tl_http_call *call);
 void tl_bundle_content(struct tl_http_call *call);
 void tl_bundle_signature(struct tl_http_call *call);
+/* evidence.c */
+void tl_session_note_call(struct tl_http_call *call);
+void tl_session_proof(struct tl_http_call *call);
 /* session_api.c, session_host.c, callhome.c */
 void tl_session_list(struct tl_http_call *call);
 void tl_session_show(struct tl_http_call *call);

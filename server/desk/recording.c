@@ -99,8 +99,8 @@ static int find_facts(struct tl_http_call *call, struct recording *recording, st
 	if (r)
 		return r;
 	recording->facts =
-		json_pack("{s:s, s:I, s:b, s:b, s:I, s:I, s:f}", "sha256", sha256, "size",
-			  (json_int_t)size, "chain", broken.code == 0, "sealed",
+		json_pack("{s:s, s:s, s:I, s:b, s:b, s:I, s:I, s:f}", "sha256", sha256, "head",
+			  facts.head, "size", (json_int_t)size, "chain", broken.code == 0, "sealed",
 			  broken.code == 0 && facts.sealed, "lines", (json_int_t)facts.lines,
 			  "output_bytes", (json_int_t)facts.output_bytes, "seconds", facts.seconds);
 	if (!recording->facts)

@@ -45,6 +45,7 @@ json_t *tl_session_make(const struct tl_rows *row)
 	tl_json_set(session, "bytes_in", json_integer(tl_rows_int(row, 15)));
 	tl_json_set(session, "bytes_out", json_integer(tl_rows_int(row, 16)));
 	tl_json_set(session, "recording", json_boolean(!tl_rows_is_null(row, 17)));
+	tl_json_set(session, "note", tl_row_text(row, 19));
 	return session;
 }
 
@@ -82,7 +83,7 @@ static int load_shown(struct tl_store *store, const char *id, json_t **ret_sessi
 	if (r)
 		return r;
 	*ret_session = tl_session_make(row);
-	tl_json_set(*ret_session, "recording_facts", tl_row_json(row, 19));
+	tl_json_set(*ret_session, "recording_facts", tl_row_json(row, 20));
 	return 0;
 }
 
@@ -242,7 +243,11 @@ static int note_replay(struct tl_change *change, void *arg, struct tl_err *err)
 	return tl_change_tell(change,
 			      &(struct tl_fact){.action = "recording.read",
 						.object_kind = "session",
-						.object = replay->row.id},
+						.object = replay->row.id,
+						.ticket = replay->row.ticket,
+						.kind = "recording-read",
+						.detail = json_pack("{s:s}", "session",
+								    replay->row.id)},
 			      err);
 }
 

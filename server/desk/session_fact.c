@@ -161,6 +161,17 @@ int tl_session_end(struct tl_change *change, const struct tl_session_row *row,
 		    err);
 }
 
+int tl_session_note(struct tl_change *change, const struct tl_session_row *row, const char *text,
+		    struct tl_err *err)
+{
+	int r = tl_store_exec(change->store, "UPDATE session SET note = $2 WHERE id = $1",
+			      TL_ARGS(TL_ARG_TEXT(row->id), TL_ARG_TEXT(text)), NULL, err);
+
+	return r ? r
+		 : tell(change, row, "session.note", "session-note",
+			json_pack("{s:s}", "text", text), err);
+}
+
 int tl_session_ask_stop(struct tl_change *change, const struct tl_session_row *row,
 			const char *reason, struct tl_err *err)
 {

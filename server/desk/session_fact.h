@@ -35,6 +35,9 @@ TL_MUST_CHECK int tl_session_open(struct tl_change *change, const struct tl_sess
 				  struct tl_err *err);
 TL_MUST_CHECK int tl_session_end(struct tl_change *change, const struct tl_session_row *row,
 				 const struct tl_session_end *end, struct tl_err *err);
+/* What was done in it, in a person's words. The newest counts, the timeline keeps them all. */
+TL_MUST_CHECK int tl_session_note(struct tl_change *change, const struct tl_session_row *row,
+				  const char *text, struct tl_err *err);
 /* Somebody wants it stopped: noted, and pushed to the host. */
 TL_MUST_CHECK int tl_session_ask_stop(struct tl_change *change, const struct tl_session_row *row,
 				      const char *reason, struct tl_err *err);

@@ -11,7 +11,7 @@
 	"s.id, t.number, s.host_id, h.name, u.login, s.lane, s.scopes, s.purpose, s.state, " \
 	"s.decision, " \
 	"s.decision_reason, s.end_reason, s.requested_ms, s.opened_ms, s.ended_ms, s.bytes_in, " \
-	"s.bytes_out, s.recording_blob, s.expires_ms"
+	"s.bytes_out, s.recording_blob, s.expires_ms, s.note"
 #define TL_SESSION_FROM \
 	" FROM session s JOIN ticket t ON t.id = s.ticket_id JOIN host h ON h.id = s.host_id " \
 	"JOIN app_user u ON u.id = s.user_id "

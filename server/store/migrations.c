@@ -231,11 +231,15 @@ static const char host_health[] = "CREATE TABLE host_health ("
 				  " facts TEXT NOT NULL,"
 				  " updated_ms BIGINT NOT NULL)";
 
+/* What was done in a session, in its engineer's words. */
+static const char session_note[] = "ALTER TABLE session ADD COLUMN note TEXT";
+
 const struct tl_migration tl_migrations[] = {
 	{1, "people and hosts", people_and_hosts, NULL},
 	{2, "tickets, bundles and sessions", tickets_and_bundles, NULL},
 	{3, "audit trail and outbox", trail, NULL},
 	{4, "sessions know their node", session_node, NULL},
 	{5, "health of hosts", host_health, NULL},
+	{6, "notes of sessions", session_note, NULL},
 };
 const size_t tl_migration_count = TL_ARRAY_LEN(tl_migrations);
