@@ -93,7 +93,7 @@ struct tl_http_call {
 	int64_t lifetime_ms;
 	int pair_fd, pair_peer_fd; /* an upgrade's socket pair: ours, and on_open's */
 	void (*on_open)(void *arg, int fd);
-	const struct tl_http_ws_handlers *ws_handlers;
+	size_t max_message; /* of a WebSocket */
 	void *arg;
 };
 
@@ -113,6 +113,9 @@ void tl_dispatch_run(struct tl_http_call *call);
 /* Writes status line and headers, and ends them. content_length UINT64_MAX: no length is sent. */
 void tl_response_head(struct tl_http_call *call, int status, const char *content_type,
 		      uint64_t content_length);
+/* Claims the reply for a connection that becomes a pair of `type` (SOCK_STREAM, SOCK_SEQPACKET). False when
+ * another reply was given: no descriptor was left, or it had one already. */
+bool tl_call_pair(struct tl_http_call *call, enum tl_call_outcome outcome, int type);
 /* True when the request's conditions make `etag` a 304 (RFC 9110 §13.1.2). */
 bool tl_response_not_modified(const struct tl_http_call *call, const char *etag);
 /* Claims the call's one reply. False (and logged) when there was one already. */

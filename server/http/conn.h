@@ -37,6 +37,7 @@ enum tl_conn_event {
 };
 
 struct tl_pump;
+struct tl_ws;
 
 struct tl_conn {
 	uv_poll_t poll;
@@ -67,7 +68,7 @@ struct tl_conn {
 	struct tl_http_call *call;
 	union {
 		struct tl_subscription *subscription;
-		struct tl_http_ws *ws;
+		struct tl_ws *ws;
 		struct tl_pump *pump;
 	};
 };

@@ -121,21 +121,23 @@ void tl_http_stream(struct tl_http_call *call, const char *topic, const struct t
 int tl_http_upgrade(struct tl_http_call *call, const char *protocol,
 		    void (*on_open)(void *arg, int fd), void *arg);
 
-struct tl_http_ws; /* an open WebSocket */
-struct tl_http_ws_handlers {
-	void (*open)(void *arg, struct tl_http_ws *ws);
-	void (*message)(void *arg, struct tl_http_ws *ws, bool binary, const void *bytes,
-			size_t len);
-	void (*closed)(void *arg, struct tl_http_ws *ws);
+/* What a WebSocket's local side reads and writes: packets (SOCK_SEQPACKET) of at most TL_WS_PACKET_MAX bytes, the
+ * first of which says what the others are. */
+#define TL_WS_PACKET_MAX ((size_t)32 * 1024)
+#define TL_WS_TEXT 'T'	 /* a whole message */
+#define TL_WS_BINARY 'B' /* a message, or a piece of one: where it ends is not told */
+#define TL_WS_CLOSE \
+	'C' /* outward only: the code (two bytes, big-endian), then up to 123 of reason */
+
+struct tl_http_ws {
+	const char *protocol; /* the subprotocol, which the client must offer */
+	size_t max_message; /* bytes; more is answered with 1009, as is text that fills no packet */
+	void (*on_open)(void *arg, int fd);
+	void *arg;
 };
-/* RFC 6455. The handlers run on the loop's thread and must not block. Returns 0: then `closed` is called
- * exactly once (with a NULL `ws` when the peer left before `open`); or TL_EINVAL after replying 426. */
-int tl_http_websocket(struct tl_http_call *call, const struct tl_http_ws_handlers *handlers,
-		      void *arg);
-/* TL_EBUSY when its queue is full. Both from the handlers, or elsewhere on the loop's thread. */
-TL_MUST_CHECK int tl_http_ws_send(struct tl_http_ws *ws, bool binary, const void *bytes,
-				  size_t len);
-void tl_http_ws_close(struct tl_http_ws *ws, unsigned code);
+/* RFC 6455, without extensions. As tl_http_upgrade, in packets. Closing the local side without a TL_WS_CLOSE tells
+ * the peer 1011. A peer that answers no ping is closed. TL_EINVAL / TL_EBUSY after replying 426, 400 / 503. */
+int tl_http_websocket(struct tl_http_call *call, const struct tl_http_ws *ws);
 
 /* One event in the text/event-stream format (WHATWG HTML §9.2), appended to `out`. */
 void tl_http_sse_format(struct tl_buf *out, const char *id, const char *event, const char *data);

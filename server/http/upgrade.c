@@ -22,28 +22,35 @@ struct tl_pump {
 	bool peer_told, local_told; /* the other half was ended accordingly */
 };
 
-int tl_http_upgrade(struct tl_http_call *call, const char *protocol,
-		    void (*on_open)(void *arg, int fd), void *arg)
+bool tl_call_pair(struct tl_http_call *call, enum tl_call_outcome outcome, int type)
 {
 	int pair[2];
 
+	if (socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
+		tl_http_problem(call, 503, "busy", "the server has no descriptor left");
+		return false;
+	}
+	if (!tl_response_claim(call, outcome)) {
+		close(pair[0]);
+		close(pair[1]);
+		return false;
+	}
+	call->pair_fd = pair[0];
+	call->pair_peer_fd = pair[1];
+	return true;
+}
+
+int tl_http_upgrade(struct tl_http_call *call, const char *protocol,
+		    void (*on_open)(void *arg, int fd), void *arg)
+{
 	if (!call->request.upgrade || !tl_request_has_token(&call->request, "upgrade", protocol)) {
 		tl_http_add_header(call, "Upgrade", protocol);
 		tl_http_problem(call, 426, "upgrade-required",
 				"this resource speaks another protocol");
 		return TL_EINVAL;
 	}
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
-		tl_http_problem(call, 503, "busy", "the server has no descriptor left");
+	if (!tl_call_pair(call, TL_OUTCOME_UPGRADE, SOCK_STREAM))
 		return TL_EBUSY;
-	}
-	if (!tl_response_claim(call, TL_OUTCOME_UPGRADE)) {
-		close(pair[0]);
-		close(pair[1]);
-		return TL_EINVAL;
-	}
-	call->pair_fd = pair[0];
-	call->pair_peer_fd = pair[1];
 	call->on_open = on_open;
 	call->arg = arg;
 	tl_http_add_header(call, "Connection", "Upgrade");
@@ -258,9 +265,7 @@ void tl_conn_on_pump(struct tl_conn *conn, enum tl_conn_event event)
 /* on_open is called exactly once; here with an end whose other end is closed, which reads as its end. */
 void tl_conn_abandon(struct tl_http_call *call)
 {
-	if (call->outcome == TL_OUTCOME_UPGRADE)
+	if (call->outcome == TL_OUTCOME_UPGRADE || call->outcome == TL_OUTCOME_WEBSOCKET)
 		call->on_open(call->arg, tl_steal_fd(&call->pair_peer_fd));
-	if (call->outcome == TL_OUTCOME_WEBSOCKET)
-		call->ws_handlers->closed(call->arg, NULL);
 	call->outcome = TL_OUTCOME_NONE;
 }

@@ -157,34 +157,16 @@ static void upgrade(struct tl_http_call *call)
 	tl_http_upgrade(call, "towline-test", on_open, fixture_of(call));
 }
 
-static void ws_open(void *arg, struct tl_http_ws *ws)
+static void socket_open(struct tl_http_call *call)
 {
-	struct fixture *fixture = arg;
+	const struct tl_http_ws ws = {
+		.protocol = "test.towline",
+		.max_message = SOCKET_MESSAGE_MAX,
+		.on_open = on_open,
+		.arg = fixture_of(call),
+	};
 
-	(void)ws;
-	atomic_fetch_add(&fixture->opened, 1);
-}
-
-static void ws_message(void *arg, struct tl_http_ws *ws, bool binary, const void *bytes, size_t len)
-{
-	(void)arg;
-	if (tl_http_ws_send(ws, binary, bytes, len) < 0)
-		tl_http_ws_close(ws, 1011);
-}
-
-static void ws_closed(void *arg, struct tl_http_ws *ws)
-{
-	struct fixture *fixture = arg;
-
-	(void)ws;
-	atomic_fetch_add(&fixture->closed, 1);
-}
-
-static void socket_echo(struct tl_http_call *call)
-{
-	static const struct tl_http_ws_handlers handlers = {ws_open, ws_message, ws_closed};
-
-	tl_http_websocket(call, &handlers, fixture_of(call));
+	tl_http_websocket(call, &ws);
 }
 
 #define JSON TL_BODY_JSON, 65536
@@ -199,7 +181,7 @@ static const struct tl_http_route routes[] = {
 	{"GET", "/hello", TL_ROLE_NOBODY, NONE, hello, NULL, "hello"},
 	{"GET", "/items/:id", TL_ROLE_NOBODY, NONE, item, NULL, "an item"},
 	{"GET", "/mute", TL_ROLE_NOBODY, NONE, mute, NULL, "does not reply"},
-	{"GET", "/socket", TL_ROLE_NOBODY, NONE, socket_echo, NULL, "echoes messages"},
+	{"GET", "/socket", TL_ROLE_NOBODY, NONE, socket_open, NULL, "a WebSocket"},
 	{"GET", "/tagged", TL_ROLE_NOBODY, NONE, tagged, NULL, "has an ETag"},
 	{"GET", "/upgrade", TL_ROLE_NOBODY, NONE, upgrade, NULL, "a raw stream"},
 	{"PUT", "/upload", TL_ROLE_NOBODY, TL_BODY_STREAM, (uint64_t)1 << 40, NULL, &upload,

@@ -4,6 +4,8 @@
 
 #include "http/http.h"
 
+#define SOCKET_MESSAGE_MAX ((size_t)512 * 1024) /* of the WebSocket at /socket */
+
 void routes_install(struct tl_http_config *config);
 
 #endif

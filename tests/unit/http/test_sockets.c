@@ -1,4 +1,4 @@
-/* WebSockets, and the server's deadlines, proxies and end. */
+/* The server's deadlines, proxies and end. */
 #include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -37,98 +37,6 @@ static int tear_down(void **state)
 	fixture_end(*state);
 	free(*state);
 	return 0;
-}
-
-/* ---- WebSockets ---- */
-
-#define SOCKET_REQUEST \
-	"GET /socket HTTP/1.1\r\n" HOST \
-	"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n" \
-	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-
-static void open_socket(struct client *client, struct fixture *fixture)
-{
-	client_open(client, fixture);
-	client_send(client, SOCKET_REQUEST);
-	/* The key and its answer are the example of RFC 6455 §1.3. */
-	assert_true(client_await(client, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
-	assert_true(client_await(client, "\r\n\r\n"));
-	tl_buf_reset(&client->in);
-	fixture_wait(&fixture->opened, 1);
-}
-
-static void send_frame(struct client *client, unsigned char first, const char *text)
-{
-	unsigned char frame[128] = {first, (unsigned char)(0x80 | strlen(text)), 1, 2, 3, 4};
-
-	for (size_t i = 0; text[i]; i++)
-		frame[6 + i] = (unsigned char)text[i] ^ frame[2 + i % 4];
-	client_send_bytes(client, frame, 6 + strlen(text));
-}
-
-static void a_socket_echoes_messages(void **state)
-{
-	struct client client;
-
-	open_socket(&client, *state);
-	send_frame(&client, 0x81, "hello");
-	assert_true(client_await(&client, "\x81\x05hello"));
-	send_frame(&client, 0x01, "two ");
-	send_frame(&client, 0x80, "parts");
-	assert_true(client_await(&client, "\x81\x09two parts"));
-	client_close(&client);
-	fixture_wait(&((struct fixture *)*state)->closed, 1);
-}
-
-static void a_closing_handshake_is_answered(void **state)
-{
-	struct client client;
-
-	open_socket(&client, *state);
-	send_frame(&client, 0x88, "\x03\xe8");
-	assert_true(client_await(&client, "\x88\x02\x03\xe8"));
-	assert_true(client_sees_end(&client));
-	client_close(&client);
-}
-
-static void an_unmasked_frame_ends_the_socket(void **state)
-{
-	struct client client;
-
-	open_socket(&client, *state);
-	client_send_bytes(&client, "\x81\x02hi", 4);
-	assert_true(client_sees_end(&client));
-	client_close(&client);
-}
-
-static void fast_heartbeat(struct tl_http_config *config)
-{
-	config->heartbeat_ms = 100;
-}
-
-static int set_up_fast_heartbeat(void **state)
-{
-	return set_up_with(state, fast_heartbeat);
-}
-
-static void a_silent_socket_is_pinged_then_closed(void **state)
-{
-	struct client client;
-
-	open_socket(&client, *state);
-	assert_true(client_await(&client, "\x89"));
-	assert_true(client_sees_end(&client));
-	fixture_wait(&((struct fixture *)*state)->closed, 1);
-	client_close(&client);
-}
-
-static void without_its_headers_a_socket_is_426(void **state)
-{
-	struct client client;
-
-	client_open(&client, *state);
-	assert_int_equal(client_ask(&client, "GET /socket HTTP/1.1\r\n" HOST "\r\n", NULL), 426);
-	client_close(&client);
 }
 
 /* ---- deadlines ---- */
@@ -396,11 +304,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define TEST_WITH(name, up) cmocka_unit_test_setup_teardown(name, up, tear_down)
-		TEST_WITH(a_socket_echoes_messages, set_up),
-		TEST_WITH(a_closing_handshake_is_answered, set_up),
-		TEST_WITH(an_unmasked_frame_ends_the_socket, set_up),
-		TEST_WITH(a_silent_socket_is_pinged_then_closed, set_up_fast_heartbeat),
-		TEST_WITH(without_its_headers_a_socket_is_426, set_up),
 		TEST_WITH(a_slow_header_is_408, set_up_short_deadlines),
 		TEST_WITH(a_handshake_that_never_comes_ends, set_up_short_deadlines),
 		TEST_WITH(an_idle_connection_ends, set_up_short_deadlines),
