@@ -280,6 +280,31 @@ static int unsupported(struct tl_err *err)
 			  "the key or signature is of a kind that is not accepted");
 }
 
+/* OpenSSH's own prefix for what a security key signs: signatures made for a web site are none for SSH. */
+static bool is_for_ssh(struct tl_ssh_string application)
+{
+	return application.len >= 4 && memcmp(application.bytes, "ssh:", 4) == 0;
+}
+
+int tl_sshkey_check(struct tl_ssh_string key, struct tl_err *err)
+{
+	struct tl_ssh_reader keys = reader_of(key);
+	const struct key_type *type = find_type(tl_ssh_read_string(&keys));
+	auto_pkey *pkey = type ? read_key(type, &keys) : NULL;
+
+	if (!type)
+		return unsupported(err);
+	if (!pkey && is_rsa(type))
+		return tl_err_set(err, TL_EUNSUPPORTED, "an RSA key must have %d to %d bits",
+				  RSA_BITS_MIN, RSA_BITS_MAX);
+	if (!pkey)
+		return tl_err_set(err, TL_EINVAL, "the %s key is damaged", type->name);
+	if (type->security_key && !is_for_ssh(tl_ssh_read_string(&keys)))
+		return tl_err_set(err, TL_EUNSUPPORTED,
+				  "the security key's application does not begin with \"ssh:\"");
+	return is_read(&keys) ? 0 : tl_err_set(err, TL_EINVAL, "the %s key is damaged", type->name);
+}
+
 int tl_sshkey_verify(struct tl_ssh_string key, struct tl_ssh_string signature,
 		     struct tl_ssh_string data, struct tl_err *err)
 {
@@ -298,7 +323,10 @@ int tl_sshkey_verify(struct tl_ssh_string key, struct tl_ssh_string signature,
 	if (!pkey)
 		return unsupported(err);
 	if (type->security_key) {
-		if (!wrap_security_key(tl_ssh_read_string(&keys), &signs, data, wrapped))
+		struct tl_ssh_string application = tl_ssh_read_string(&keys);
+
+		if (!is_for_ssh(application) ||
+		    !wrap_security_key(application, &signs, data, wrapped))
 			return tl_err_set(err, TL_ESIG,
 					  "the security key's signature is not valid");
 		data = (struct tl_ssh_string){.bytes = wrapped, .len = sizeof wrapped};

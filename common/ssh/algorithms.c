@@ -8,12 +8,19 @@
 static int session_new(ssh_session *ret_session, struct tl_err *err)
 {
 	ssh_session session = ssh_new();
-	int off = 0;
+	int off = 0, rsa_bits = TL_SSH_RSA_BITS_MIN;
 
 	if (!session)
 		return tl_err_set(err, TL_ENOMEM, "no memory for an SSH session");
 	ssh_set_blocking(session, 0);
-	(void)ssh_options_set(session, SSH_OPTIONS_PROCESS_CONFIG, &off);
+	/* Without compression: a hostile peer's inflates, and lengths tell what was typed. */
+	if (ssh_options_set(session, SSH_OPTIONS_PROCESS_CONFIG, &off) < 0 ||
+	    ssh_options_set(session, SSH_OPTIONS_COMPRESSION_C_S, "none") < 0 ||
+	    ssh_options_set(session, SSH_OPTIONS_COMPRESSION_S_C, "none") < 0 ||
+	    ssh_options_set(session, SSH_OPTIONS_RSA_MIN_SIZE, &rsa_bits) < 0) {
+		ssh_free(session);
+		return tl_err_set(err, TL_EINTERNAL, "SSH options");
+	}
 	*ret_session = session;
 	return 0;
 }
@@ -38,9 +45,10 @@ static int bind_setup(ssh_bind bind, const struct tl_key *host_key, struct tl_er
 {
 	ssh_key key = NULL;
 	bool config = false;
-	int rc;
+	int rc, rsa_bits = TL_SSH_RSA_BITS_MIN;
 
-	if (ssh_bind_options_set(bind, SSH_BIND_OPTIONS_PROCESS_CONFIG, &config) != SSH_OK)
+	if (ssh_bind_options_set(bind, SSH_BIND_OPTIONS_PROCESS_CONFIG, &config) != SSH_OK ||
+	    ssh_bind_options_set(bind, SSH_BIND_OPTIONS_RSA_MIN_SIZE, &rsa_bits) != SSH_OK)
 		return tl_err_set(err, TL_EINTERNAL, "SSH server options: %s", ssh_get_error(bind));
 	for (size_t i = 0; i < TL_ARRAY_LEN(server_options); i++)
 		if (ssh_bind_options_set(bind, server_options[i].option, server_options[i].value) !=

@@ -14,6 +14,7 @@
 	"sntrup761x25519-sha512@openssh.com,curve25519-sha256,curve25519-sha256@libssh.org"
 #define TL_SSH_MACS "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com"
 #define TL_SSH_HOST_KEYS "ssh-ed25519"
+#define TL_SSH_RSA_BITS_MIN 2048
 /* Signature algorithms of user keys and certificates: no SHA-1, no DSA. libssh checks that the client
  * holds the key; whether a certificate counts is decided elsewhere (server/ssh/certificate.h). */
 #define TL_SSH_USER_KEYS \

@@ -55,12 +55,18 @@ static void keep_nonblocking(const struct tl_ssh_link *link)
 		(void)fcntl(link->fd, F_SETFL, flags | O_NONBLOCK);
 }
 
+static bool has_failed(const struct tl_ssh_link *link)
+{
+	return (ssh_get_status(link->session) & (SSH_CLOSED | SSH_CLOSED_ERROR)) != 0;
+}
+
 static void step_kex(struct tl_ssh_link *link)
 {
 	int rc = link->server ? ssh_handle_key_exchange(link->session) : ssh_connect(link->session);
 
 	keep_nonblocking(link);
-	if (rc == SSH_AGAIN)
+	/* It says "again" also of a session that it has given up. */
+	if (rc == SSH_AGAIN && !has_failed(link))
 		return;
 	if (rc != SSH_OK || ssh_event_add_session(link->event, link->session) != SSH_OK) {
 		const char *why = ssh_get_error(link->session);
@@ -75,8 +81,7 @@ static void step_kex(struct tl_ssh_link *link)
 
 static bool is_broken(const struct tl_ssh_link *link)
 {
-	return (ssh_get_status(link->session) & (SSH_CLOSED | SSH_CLOSED_ERROR)) != 0 ||
-	       !ssh_is_connected(link->session);
+	return has_failed(link) || !ssh_is_connected(link->session);
 }
 
 static const char *why_broken(const struct tl_ssh_link *link)

@@ -166,9 +166,17 @@ int tl_ssh_server_new(uv_loop_t *loop, int fd, const struct tl_key *host_key,
 		free(server);
 		return rc;
 	}
-	tl_ssh_link_deadline(server->link, TL_SSH_LOGIN_GRACE_MS, "no login within 30 seconds");
+	tl_ssh_server_grace(server, TL_SSH_LOGIN_GRACE_MS);
 	*ret_server = server;
 	return 0;
+}
+
+void tl_ssh_server_grace(struct tl_ssh_server *server, int64_t ms)
+{
+	char reason[64];
+
+	snprintf(reason, sizeof(reason), "no login within %lld seconds", (long long)(ms / 1000));
+	tl_ssh_link_deadline(server->link, ms, reason);
 }
 
 struct tl_ssh_link *tl_ssh_server_link(const struct tl_ssh_server *server)

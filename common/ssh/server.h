@@ -81,6 +81,8 @@ struct tl_ssh_server_handlers {
 TL_MUST_CHECK int tl_ssh_server_new(uv_loop_t *loop, int fd, const struct tl_key *host_key,
 				    const struct tl_ssh_server_handlers *handlers, void *arg,
 				    struct tl_ssh_server **ret_server, struct tl_err *err);
+/* Ends the connection unless somebody logs in within `ms` from now; TL_SSH_LOGIN_GRACE_MS at first. */
+void tl_ssh_server_grace(struct tl_ssh_server *server, int64_t ms);
 struct tl_ssh_link *tl_ssh_server_link(const struct tl_ssh_server *server);
 struct tl_ssh_server_channel *tl_ssh_server_channels(const struct tl_ssh_server *server);
 

@@ -35,6 +35,10 @@ bool tl_ssh_string_is(struct tl_ssh_string string, const char *text);
 /* Copies it as text; false when it holds a NUL or does not fit. */
 bool tl_ssh_string_text(struct tl_ssh_string string, char *text, size_t room);
 
+/* Checks a plain public key (wire form) of one of the kinds below: whole, nothing behind it, a security key's
+ * for "ssh:…". 0; TL_EINVAL: damaged; TL_EUNSUPPORTED with a sentence. */
+TL_MUST_CHECK int tl_sshkey_check(struct tl_ssh_string key, struct tl_err *err);
+
 /* Checks `signature` (wire form) over `data` by the plain public key `key` (wire form): Ed25519, ECDSA on
  * the NIST curves, RSA of 2048 to 16384 bits with SHA-2, and the two security-key types. 0; TL_ESIG; or
  * TL_EUNSUPPORTED for a key or algorithm that is not accepted, SHA-1 among them. */

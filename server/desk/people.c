@@ -148,6 +148,8 @@ int tl_user_key_add(struct tl_change *change, const char *login, const char *lin
 	int r;
 
 	if ((r = tl_sshkey_of_line(line, &blob, err)) ||
+	    (r = tl_sshkey_check((struct tl_ssh_string){(const uint8_t *)blob.data, blob.len},
+				 err)) ||
 	    (r = find_user(change->store, login, user, err)))
 		return r;
 	tl_base64_encode(&base64, blob.data, blob.len);

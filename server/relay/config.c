@@ -52,6 +52,17 @@ static const struct tl_conf_key keys[] = {
 	 "The relay's name, as people know it."},
 	{"public_url", TL_CONF_TEXT, AT(public_url), "", 0, 512, NULL,
 	 "URL by which endpoints reach the relay; written into enrolment tokens."},
+	{"ssh.connections", TL_CONF_INT, AT(ssh_connections), "4096", 1, 100000, NULL,
+	 "SSH connections served at once."},
+	{"ssh.login_grace", TL_CONF_DURATION, AT(ssh_login_grace_ms), "30s", 1000, 600000, NULL,
+	 "Time to log in by SSH. Whoever has proven a key and is asked for a code has it again."},
+	{"ssh.waiting", TL_CONF_INT, AT(ssh_waiting), "256", 1, 100000, NULL,
+	 "SSH connections that may be without login at once. Beyond it the one that waited "
+	 "longest, "
+	 "of the network with most of them, makes room."},
+	{"ssh.waiting_per_network", TL_CONF_INT, AT(ssh_waiting_per_network), "32", 1, 100000, NULL,
+	 "The same of one address (IPv6: one /64). After ten connections without login in a minute "
+	 "it is 2 for the rest of that minute."},
 	{"ssh_certificates.authorities", TL_CONF_PATH, AT(ssh_authorities), "", 0, 0, NULL,
 	 "File of the authorities whose user certificates engineers may log in with: public keys, "
 	 "one a line. A certificate's principal is the engineer's login. Empty: no certificates."},

@@ -19,6 +19,7 @@ struct tl_relay_config {
 	int64_t host_tickets_max;
 	int64_t grant_life_ms, session_max_ms, drain_ms;
 	int64_t connections, loops, workers;
+	int64_t ssh_connections, ssh_waiting, ssh_waiting_per_network, ssh_login_grace_ms;
 	struct tl_strv trusted_proxies;
 	char *dir; /* the file's directory: where run.json goes; set by the loader */
 };

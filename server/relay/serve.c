@@ -167,10 +167,15 @@ static int prepare(struct tl_relay *relay, struct tl_err *err)
 static int start_front(struct tl_relay *relay, int listen_fd, struct tl_ssh_front **ret_front,
 		       struct tl_err *err)
 {
+	const struct tl_relay_config *config = &relay->config;
 	const struct tl_ssh_front_config front = {
-		.listen = relay->config.ssh_listen,
+		.listen = config->ssh_listen,
 		.listen_fd = listen_fd,
-		.host_key_file = relay->config.ssh_host_key,
+		.host_key_file = config->ssh_host_key,
+		.limits = {.connections = (unsigned)config->ssh_connections,
+			   .waiting = (unsigned)config->ssh_waiting,
+			   .waiting_per_network = (unsigned)config->ssh_waiting_per_network,
+			   .grace_ms = config->ssh_login_grace_ms},
 	};
 	int r = tl_ssh_front_start(&relay->desk, &front, ret_front, err);
 

@@ -14,8 +14,9 @@
 
 #include "ssh/front_private.h"
 
-#define CONNECTIONS 1024
-#define PER_ADDRESS 64
+#define CONNECTIONS 4096
+#define WAITING 256
+#define WAITING_PER_NETWORK 32
 #define BACKLOG 128
 #define ACCEPTS_MAX 16	   /* in a turn */
 #define DEAD_PEER_MS 60000 /* unacknowledged bytes: TCP_USER_TIMEOUT, RFC 5482 */
@@ -31,32 +32,13 @@ static void tune(int fd)
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &timeout_ms, sizeof(timeout_ms));
 }
 
-static void address_text(const struct sockaddr_storage *from, char text[static 64])
+static void address_text(const struct sockaddr_storage *from, char text[static TL_ADDRESS_TEXT])
 {
-	if (getnameinfo((const struct sockaddr *)from, sizeof(*from), text, 64, NULL, 0,
-			NI_NUMERICHOST) != 0)
-		snprintf(text, 64, "unknown");
+	if (getnameinfo((const struct sockaddr *)from, sizeof(*from), text, TL_ADDRESS_TEXT, NULL,
+			0, NI_NUMERICHOST) != 0)
+		snprintf(text, TL_ADDRESS_TEXT, "unknown");
 	if (strncmp(text, "::ffff:", 7) == 0)
 		memmove(text, text + 7, strlen(text + 7) + 1);
-}
-
-static unsigned count_from(const struct tl_ssh_front *front, const char *address)
-{
-	unsigned count = 0;
-
-	for (const struct tl_guest *guest = front->guests; guest; guest = guest->next)
-		count += strcmp(guest->address, address) == 0;
-	return count;
-}
-
-static bool is_welcome(struct tl_ssh_front *front, const char *address)
-{
-	if (front->guest_count >= front->max_connections ||
-	    count_from(front, address) >= front->max_per_address) {
-		tl_log_warning("SSH connection refused: too many", TL_S("address", address));
-		return false;
-	}
-	return !front->office.throttle || tl_throttle_wait_s(front->office.throttle, address) == 0;
 }
 
 static void on_accept(uv_poll_t *poll, int status, int events)
@@ -68,14 +50,14 @@ static void on_accept(uv_poll_t *poll, int status, int events)
 	for (int i = 0; i < ACCEPTS_MAX; i++) {
 		struct sockaddr_storage from = {0};
 		socklen_t len = sizeof(from);
-		char address[64];
+		char address[TL_ADDRESS_TEXT];
 		int fd = accept4(front->listen_fd, (struct sockaddr *)&from, &len,
 				 SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0)
 			return;
 		address_text(&from, address);
-		if (!is_welcome(front, address)) {
+		if (!tl_door_admit(front, fd, address)) {
 			close(fd);
 			continue;
 		}
@@ -248,8 +230,14 @@ static void front_free(struct tl_ssh_front *front)
 	if (front->listen_fd >= 0)
 		close(front->listen_fd);
 	tl_key_free(front->own_host_key);
+	tl_throttle_free(front->failures);
 	pthread_mutex_destroy(&front->lock);
 	free(front);
+}
+
+static unsigned or_default(unsigned value, unsigned otherwise)
+{
+	return value ? value : otherwise;
 }
 
 static int prepare(struct tl_ssh_front *front, struct tl_desk *desk,
@@ -261,8 +249,17 @@ static int prepare(struct tl_ssh_front *front, struct tl_desk *desk,
 		front->office = *config->office;
 	else
 		tl_office_of_desk(desk, &front->office);
-	front->max_connections = config->max_connections ? config->max_connections : CONNECTIONS;
-	front->max_per_address = config->max_per_address ? config->max_per_address : PER_ADDRESS;
+	front->limits = (struct tl_door_limits){
+		.connections = or_default(config->limits.connections, CONNECTIONS),
+		.waiting = or_default(config->limits.waiting, WAITING),
+		.waiting_per_network =
+			or_default(config->limits.waiting_per_network, WAITING_PER_NETWORK),
+		.grace_ms =
+			config->limits.grace_ms ? config->limits.grace_ms : TL_SSH_LOGIN_GRACE_MS,
+	};
+	front->failures = tl_throttle_new(front->office.clock);
+	if (!front->failures)
+		return tl_err_set(err, TL_ENOMEM, "out of memory");
 	front->host_key = config->host_key;
 	if (!front->host_key) {
 		rc = tl_key_load(AT_FDCWD, config->host_key_file, &front->own_host_key, err);

@@ -16,13 +16,20 @@ struct tl_desk;
 struct tl_office;
 struct tl_ssh_front;
 
+/* 0 stands for the value beside it. */
+struct tl_door_limits {
+	unsigned connections;	      /* in all, 4096 */
+	unsigned waiting;	      /* of them without login, 256 */
+	unsigned waiting_per_network; /* 32 */
+	int64_t grace_ms;	      /* to log in, 30,000 */
+};
+
 struct tl_ssh_front_config {
 	const char *listen;	       /* "ADDRESS:PORT", "[v6]:PORT"; port 0 takes a free one */
 	int listen_fd;		       /* a listening socket handed over, or -1 */
 	const struct tl_key *host_key; /* borrowed; NULL: read from host_key_file */
 	const char *host_key_file;
-	unsigned max_connections;	/* 0: 1024 */
-	unsigned max_per_address;	/* 0: 64 */
+	struct tl_door_limits limits;
 	const struct tl_office *office; /* NULL: the desk's (ssh/office.h); tests bring their own */
 };
 

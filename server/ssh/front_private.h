@@ -1,4 +1,4 @@
-/* The rooms behind the front door: jobs.c (work that needs the store), visit.c (a session from request
+/* The rooms behind the front door: door.c (who may stand at it), jobs.c (work that needs the store), visit.c (a session from request
  * to end), guest.c (an engineer's connection), bastion.c and pipe.c (the two lanes), front.c (life).
  * Everything here runs on the front's loop unless it says otherwise. */
 #ifndef TOWLINE_SERVER_SSH_FRONT_PRIVATE_H
@@ -14,6 +14,10 @@
 
 #define TL_FRONT_WORKERS_MAX 8
 #define TL_FRONT_RECORD_RESERVE (4 * 1024 * 1024)
+#define TL_ADDRESS_TEXT 64
+#define TL_DOOR_TEXT 160
+#define TL_DOOR_FAILING 2 /* of a network that failed too often, how many may wait */
+#define TL_GOODBYE_MAX 2048
 
 struct tl_guest;
 
@@ -30,7 +34,11 @@ struct tl_ssh_front {
 	uv_poll_t accept;
 	uv_timer_t drain;
 	int listen_fd;
-	unsigned port, max_connections, max_per_address;
+	unsigned port;
+	struct tl_door_limits limits;
+	struct tl_throttle *failures; /* connections without login, by network */
+	unsigned refusals;	      /* since they were logged */
+	int64_t refusals_told_ms;
 	struct tl_office office;
 	struct tl_key *own_host_key;
 	const struct tl_key *host_key;
@@ -49,6 +57,15 @@ struct tl_ssh_front {
 void tl_front_post(struct tl_ssh_front *front, struct tl_letter *letter);
 /* Looks whether a stopping front has nothing left to do. */
 void tl_front_settle(struct tl_ssh_front *front);
+
+/* ---- door.c ---- */
+/* What counts as one: the address, or the /64 of an IPv6 one. */
+void tl_door_network(const char *address, char network[static TL_ADDRESS_TEXT]);
+/* False: whoever connected on `fd` was told why not; close it. */
+bool tl_door_admit(struct tl_ssh_front *front, int fd, const char *address);
+/* Appends a version line and an SSH_MSG_DISCONNECT in the clear (RFC 4253 §11.1): what makes a client
+ * that waits for a server print the sentence. */
+TL_MUST_CHECK int tl_front_goodbye(const char *sentence, struct tl_buf *out);
 
 /* ---- jobs.c: `work` on a worker thread, then `done` on the loop ---- */
 typedef void tl_front_work(void *worker, void *arg, struct tl_err *err);
@@ -91,12 +108,14 @@ struct tl_guest {
 	struct tl_ssh_front *front;
 	struct tl_guest *next;
 	struct tl_ssh_server *server;
-	char address[64];
-	char user[256]; /* as the client said: the target of the bastion lane */
-	char *key_text; /* the key that logged in; a certificate's plain key */
+	char address[TL_ADDRESS_TEXT], network[TL_ADDRESS_TEXT];
+	int64_t since_ms; /* of the loop */
+	char user[256];	  /* as the client said: the target of the bastion lane */
+	char *key_text;	  /* the key that logged in; a certificate's plain key */
 	char certificate_id[TL_CERTIFICATE_NAME_MAX + 1]; /* "": a registered key */
 	unsigned scopes;				  /* that it may ask for */
 	bool may_jump;					  /* to an endpoint, end to end */
+	bool is_known;					  /* a key was proven */
 	bool logged_in, closing;
 	struct tl_engineer engineer;
 	struct tl_bastion *bastion; /* NULL until the first program is asked for */

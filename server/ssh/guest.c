@@ -90,8 +90,6 @@ static void on_key_done(void *arg)
 		else
 			tl_log_info("SSH key refused", TL_S("address", guest->address),
 				    TL_S("user", guest->user), TL_ERR(&job->err));
-		if (job->err.code == TL_EAUTH && guest->front->office.throttle)
-			tl_throttle_failed(guest->front->office.throttle, guest->address);
 		tl_ssh_server_verdict(guest->server, welcome);
 	}
 	job_free(job);
@@ -232,14 +230,23 @@ static void unlink_guest(struct tl_guest *guest)
 	guest->front->guest_count--;
 }
 
+/* Once a connection, not once a key: agents offer all that they have before the right one. Who said
+ * nothing, such as a load balancer that looks whether the port answers, has failed at nothing. */
+static void note_failure(struct tl_guest *guest, const char *reason)
+{
+	if (tl_ssh_link_bytes_in(tl_ssh_server_link(guest->server)) > 0 && !guest->front->stopping)
+		tl_throttle_failed(guest->front->failures, guest->network);
+	tl_log_info("SSH connection without login", TL_S("address", guest->address),
+		    TL_S("reason", reason));
+}
+
 static void on_closed(void *arg, const char *reason)
 {
 	struct tl_guest *guest = arg;
 	struct tl_ssh_front *front = guest->front;
 
 	if (!guest->logged_in)
-		tl_log_info("SSH connection without login", TL_S("address", guest->address),
-			    TL_S("reason", reason));
+		note_failure(guest, reason);
 	if (guest->key_job)
 		guest->key_job->guest = NULL;
 	tl_bastion_free(guest->bastion, guest->closing ? reason : "the engineer left");
@@ -274,12 +281,15 @@ void tl_guest_new(struct tl_ssh_front *front, int fd, const char *address)
 	}
 	guest->front = front;
 	snprintf(guest->address, sizeof(guest->address), "%s", address);
+	tl_door_network(address, guest->network);
+	guest->since_ms = (int64_t)uv_now(&front->loop);
 	if (tl_ssh_server_new(&front->loop, fd, front->host_key, &handlers, guest, &guest->server,
 			      &err) != 0) {
 		tl_log_error("an SSH connection could not be served", TL_ERR(&err));
 		free(guest);
 		return;
 	}
+	tl_ssh_server_grace(guest->server, front->limits.grace_ms);
 	guest->next = front->guests;
 	front->guests = guest;
 	front->guest_count++;

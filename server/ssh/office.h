@@ -32,7 +32,6 @@ struct tl_office {
 	int (*record_open)(void *worker, const char *session, int *ret_fd, struct tl_err *err);
 	int (*record_seal)(void *worker, const char *session, struct tl_err *err);
 	struct tl_broker *broker;
-	struct tl_throttle *throttle;	/* may be NULL */
 	const struct tl_key *authority; /* seals recordings */
 	const struct tl_clock *clock;
 	void *arg;

@@ -1,6 +1,5 @@
 /* The end-to-end lane: the bytes of a forwarded channel to and from the endpoint's called-home stream,
  * whose SSH the relay cannot read. */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,36 +21,12 @@ struct tl_pipe {
 	char reason[200];
 };
 
-/* ---- telling why not --------------------------------------------------------------------------
- * A forwarded channel has no stderr. But its client is an SSH client that waits for a server: a
- * version line and an SSH_MSG_DISCONNECT in the clear (RFC 4253 §11.1) make it print the sentence. */
-
-static void put_u32(struct tl_buf *out, uint32_t value)
-{
-	value = htonl(value);
-	tl_buf_append(out, &value, sizeof(value));
-}
-
+/* A forwarded channel has no stderr, but its client is an SSH client that waits for a server. */
 static void say_goodbye(struct tl_pipe *pipe, const char *sentence)
 {
-	tl_auto(tl_buf) struct tl_buf payload = TL_BUF_INIT(1024);
-	tl_auto(tl_buf) struct tl_buf out = TL_BUF_INIT(2048);
-	size_t padding;
+	tl_auto(tl_buf) struct tl_buf out = TL_BUF_INIT(TL_GOODBYE_MAX);
 
-	tl_buf_putc(&payload, 1); /* SSH_MSG_DISCONNECT */
-	put_u32(&payload, 11);	  /* SSH_DISCONNECT_BY_APPLICATION */
-	put_u32(&payload, (uint32_t)strlen(sentence));
-	tl_buf_puts(&payload, sentence);
-	put_u32(&payload, 0);
-	padding = 8 - (payload.len + 5) % 8;
-	padding += padding < 4 ? 8 : 0;
-	tl_buf_puts(&out, "SSH-2.0-Towline\r\n");
-	put_u32(&out, (uint32_t)(payload.len + padding + 1));
-	tl_buf_putc(&out, (char)padding);
-	tl_buf_append(&out, payload.data, payload.len);
-	for (size_t i = 0; i < padding; i++)
-		tl_buf_putc(&out, 0);
-	if (tl_buf_check(&out) == 0)
+	if (tl_front_goodbye(sentence, &out) == 0)
 		tl_ssh_stream_send(&pipe->channel->stream, TL_SSH_DATA, out.data, out.len);
 	/* The client closes when it has read it; closing now could break a write of its, which it would
 	 * report instead. */
