@@ -1,5 +1,6 @@
 #include <towline/grant.h>
 
+#include <stdlib.h>
 #include <string.h>
 #include <towline/jwt.h>
 
@@ -73,10 +74,12 @@ int tl_scopes_parse(const char *text, unsigned *ret_scopes, struct tl_err *err)
 void tl_grant_clear(struct tl_grant *grant)
 {
 	tl_strv_clear(&grant->keys);
+	free(grant->statement);
+	free(grant->signature);
 	*grant = (struct tl_grant){.session = ""};
 }
 
-static json_t *scopes_array(unsigned scopes)
+json_t *tl_grant_scopes_json(unsigned scopes)
 {
 	json_t *array = json_array();
 
@@ -86,12 +89,12 @@ static json_t *scopes_array(unsigned scopes)
 	return array;
 }
 
-static json_t *keys_array(const struct tl_strv *keys)
+json_t *tl_grant_texts_json(const struct tl_strv *texts)
 {
 	json_t *array = json_array();
 
-	for (size_t i = 0; i < keys->count; i++)
-		json_array_append_new(array, json_string(keys->items[i]));
+	for (size_t i = 0; i < texts->count; i++)
+		json_array_append_new(array, json_string(texts->items[i]));
 	return array;
 }
 
@@ -117,12 +120,27 @@ static bool is_plain_key(const char *line)
 	return false;
 }
 
-static bool is_one_line(const char *text)
+bool tl_grant_is_sentence(const char *text)
 {
+	if (!*text)
+		return false;
 	for (; *text; text++)
 		if ((unsigned char)*text < 0x20 || *text == 0x7f)
 			return false;
 	return true;
+}
+
+static int check_request(const struct tl_grant *grant, struct tl_err *err)
+{
+	if (grant->user[0] && !tl_str_is_name(grant->user, sizeof grant->user - 1))
+		return tl_err_set(err, TL_EINVAL, "the grant's user is no account's name");
+	if (!grant->statement != !grant->signature)
+		return tl_err_set(err, TL_EINVAL,
+				  "the grant's statement and its signature go together");
+	if (grant->break_glass && !grant->purpose_stated)
+		return tl_err_set(err, TL_EINVAL,
+				  "the grant claims an emergency without the engineer's reason");
+	return 0;
 }
 
 /* What holds for every grant, signed or read. */
@@ -136,9 +154,9 @@ static int check_limits(const struct tl_grant *grant, struct tl_err *err)
 		return tl_err_set(err, TL_EINVAL, "the grant's engineer is not a login name");
 	if (!tl_str_is_name(grant->ticket, sizeof grant->ticket - 1))
 		return tl_err_set(err, TL_EINVAL, "the grant names no ticket");
-	if (!*grant->name || !is_one_line(grant->name))
+	if (!tl_grant_is_sentence(grant->name))
 		return tl_err_set(err, TL_EINVAL, "the grant names no person");
-	if (!*grant->purpose || !is_one_line(grant->purpose))
+	if (!tl_grant_is_sentence(grant->purpose))
 		return tl_err_set(err, TL_EINVAL, "the grant states no purpose");
 	if (!grant->scopes || grant->scopes & ~TL_SCOPE_ALL)
 		return tl_err_set(err, TL_EINVAL, "the grant has no valid scope");
@@ -158,7 +176,30 @@ static int check_limits(const struct tl_grant *grant, struct tl_err *err)
 	    grant->expires_ms - grant->issued_ms > TL_GRANT_LIFE_MAX_MS)
 		return tl_err_set(err, TL_EINVAL, "the grant is valid for longer than %d minutes",
 				  TL_GRANT_LIFE_MAX_MS / 60000);
-	return 0;
+	return check_request(grant, err);
+}
+
+/* Claims that are there only where they say something. */
+static int add_optional(const struct tl_grant *grant, json_t *claims)
+{
+	const struct {
+		const char *name, *text;
+	} rows[] = {
+		{"user", grant->user[0] ? grant->user : NULL},
+		{"statement", grant->statement},
+		{"signature", grant->signature},
+	};
+	int failed = 0;
+
+	for (size_t i = 0; i < TL_ARRAY_LEN(rows); i++)
+		if (rows[i].text)
+			failed |= json_object_set_new(claims, rows[i].name,
+						      json_string(rows[i].text));
+	if (grant->purpose_stated)
+		failed |= json_object_set_new(claims, "stated", json_true());
+	if (grant->break_glass)
+		failed |= json_object_set_new(claims, "break_glass", json_true());
+	return failed;
 }
 
 int tl_grant_sign(const struct tl_grant *grant, const struct tl_key *authority, struct tl_buf *out,
@@ -173,30 +214,38 @@ int tl_grant_sign(const struct tl_grant *grant, const struct tl_key *authority, 
 			   "iss", grant->relay, "aud", grant->host, "jti", grant->session, "sub",
 			   grant->engineer, "name", grant->name, "ticket", grant->ticket, "purpose",
 			   grant->purpose, "lane", tl_lane_name(grant->lane), "scopes",
-			   scopes_array(grant->scopes), "keys", keys_array(&grant->keys), "iat",
+			   tl_grant_scopes_json(grant->scopes), "keys",
+			   tl_grant_texts_json(&grant->keys), "iat",
 			   (json_int_t)(grant->issued_ms / 1000), "nbf",
 			   (json_int_t)(grant->not_before_ms / 1000), "exp",
 			   (json_int_t)(grant->expires_ms / 1000), "max_s",
 			   (json_int_t)grant->max_s);
-	if (!claims)
+	if (!claims || add_optional(grant, claims) != 0)
 		return tl_err_set(err, TL_EINVAL, "a text of the grant is not UTF-8");
 	return tl_jwt_sign(authority, TL_JWT_GRANT, claims, out, err);
 }
 
 struct claims {
 	const char *iss, *aud, *jti, *sub, *name, *ticket, *purpose, *lane;
+	const char *user, *statement, *signature;
 	json_t *scopes, *keys;
 	int64_t iat, nbf, exp, max_s;
+	bool break_glass, stated;
 };
 
 #define MEMBER(member, type, min, max) \
 	{ \
 #member, type, true, offsetof(struct claims, member), min, max \
 	}
+#define OPTIONAL(member, type, max) \
+	{ \
+#member, type, false, offsetof(struct claims, member), 0, max \
+	}
 #define TIME_MAX_S (INT64_MAX / 2000)
 
 static const struct tl_json_member claim_members[] = {
 	MEMBER(aud, TL_JSON_ID, 0, TL_ID_LEN),
+	OPTIONAL(break_glass, TL_JSON_BOOL, 0),
 	MEMBER(exp, TL_JSON_INT, 0, TIME_MAX_S),
 	MEMBER(iat, TL_JSON_INT, 0, TIME_MAX_S),
 	MEMBER(iss, TL_JSON_ID, 0, TL_ID_LEN),
@@ -208,11 +257,15 @@ static const struct tl_json_member claim_members[] = {
 	MEMBER(nbf, TL_JSON_INT, 0, TIME_MAX_S),
 	MEMBER(purpose, TL_JSON_TEXT, 1, sizeof(((struct tl_grant *)0)->purpose) - 1),
 	MEMBER(scopes, TL_JSON_ARRAY, 0, TL_ARRAY_LEN(scope_names)),
+	OPTIONAL(signature, TL_JSON_TEXT, TL_GRANT_SIGNATURE_MAX),
+	OPTIONAL(stated, TL_JSON_BOOL, 0),
+	OPTIONAL(statement, TL_JSON_TEXT, TL_GRANT_STATEMENT_MAX),
 	MEMBER(sub, TL_JSON_NAME, 0, sizeof(((struct tl_grant *)0)->engineer) - 1),
 	MEMBER(ticket, TL_JSON_NAME, 0, sizeof(((struct tl_grant *)0)->ticket) - 1),
+	OPTIONAL(user, TL_JSON_NAME, sizeof(((struct tl_grant *)0)->user) - 1),
 };
 
-static int read_scopes(const json_t *array, unsigned *ret_scopes, struct tl_err *err)
+int tl_grant_scopes_of_json(const json_t *array, unsigned *ret_scopes, struct tl_err *err)
 {
 	unsigned scopes = 0;
 
@@ -221,7 +274,7 @@ static int read_scopes(const json_t *array, unsigned *ret_scopes, struct tl_err 
 		unsigned scope = name ? scope_of(name, strlen(name)) : 0;
 
 		if (!scope || scopes & scope)
-			return tl_err_set(err, TL_EINVAL, "scope %zu of the grant is not valid",
+			return tl_err_set(err, TL_EINVAL, "scope %zu of the list is not valid",
 					  i + 1);
 		scopes |= scope;
 	}
@@ -229,16 +282,16 @@ static int read_scopes(const json_t *array, unsigned *ret_scopes, struct tl_err 
 	return 0;
 }
 
-static int read_keys(const json_t *array, struct tl_strv *keys, struct tl_err *err)
+int tl_grant_texts_of_json(const json_t *array, struct tl_strv *texts, struct tl_err *err)
 {
 	for (size_t i = 0; i < json_array_size(array); i++) {
-		const char *line = json_string_value(json_array_get(array, i));
+		const char *text = json_string_value(json_array_get(array, i));
 
-		if (!line)
-			return tl_err_set(err, TL_EINVAL, "key %zu of the grant is not a string",
+		if (!text)
+			return tl_err_set(err, TL_EINVAL, "element %zu of the list is not a string",
 					  i + 1);
-		if (tl_strv_push(keys, line))
-			return tl_err_set(err, TL_ENOMEM, "no memory for the grant's keys");
+		if (tl_strv_push(texts, text))
+			return tl_err_set(err, TL_ENOMEM, "out of memory");
 	}
 	return 0;
 }
@@ -260,6 +313,19 @@ static void copy_texts(const struct claims *claims, struct tl_grant *grant)
 		memcpy(rows[i].to, rows[i].from, strlen(rows[i].from) + 1);
 }
 
+static int copy_optional(const struct claims *claims, struct tl_grant *grant, struct tl_err *err)
+{
+	if (claims->user)
+		memcpy(grant->user, claims->user, strlen(claims->user) + 1);
+	grant->purpose_stated = claims->stated;
+	grant->break_glass = claims->break_glass;
+	grant->statement = claims->statement ? strdup(claims->statement) : NULL;
+	grant->signature = claims->signature ? strdup(claims->signature) : NULL;
+	if ((claims->statement && !grant->statement) || (claims->signature && !grant->signature))
+		return tl_err_set(err, TL_ENOMEM, "out of memory");
+	return 0;
+}
+
 static int read_claims(const json_t *json, struct tl_grant *grant, struct tl_err *err)
 {
 	struct claims claims = {.iss = NULL};
@@ -278,8 +344,10 @@ static int read_claims(const json_t *json, struct tl_grant *grant, struct tl_err
 	grant->not_before_ms = claims.nbf * 1000;
 	grant->expires_ms = claims.exp * 1000;
 	grant->max_s = claims.max_s;
-	outcome = read_scopes(claims.scopes, &grant->scopes, err);
-	return outcome ? outcome : read_keys(claims.keys, &grant->keys, err);
+	outcome = copy_optional(&claims, grant, err);
+	if (!outcome)
+		outcome = tl_grant_scopes_of_json(claims.scopes, &grant->scopes, err);
+	return outcome ? outcome : tl_grant_texts_of_json(claims.keys, &grant->keys, err);
 }
 
 int tl_grant_verify(const char *token, size_t len, const struct tl_key *authority, const char *host,

@@ -189,6 +189,10 @@ static int take_identity(const struct enrolment *enrolment, const json_t *answer
 		return tl_err_set(err, TL_EPROTO,
 				  "the relay's answer to the enrolment is no object");
 	json_object_set_new(json, "url", json_string(enrolment->token->url));
+	/* Whose roster counts is not the relay's to say. */
+	json_object_del(json, "roster_key");
+	if (enrolment->token->roster_key[0])
+		json_object_set_new(json, "roster_key", json_string(enrolment->token->roster_key));
 	if (tl_identity_from_json(json, ret_identity, err) != 0)
 		return tl_err_prefix(err, "the relay's answer to the enrolment");
 	if (!tl_streq(ret_identity->relay_id, enrolment->relay_id))

@@ -10,7 +10,7 @@
 #define FILE_MAX 8192
 
 struct identity_text {
-	const char *host_id, *relay_id, *url, *name, *authority_key;
+	const char *host_id, *relay_id, *url, *name, *authority_key, *roster_key;
 };
 
 static const struct tl_json_member members[] = {
@@ -18,12 +18,13 @@ static const struct tl_json_member members[] = {
 	{"host_id", TL_JSON_ID, true, offsetof(struct identity_text, host_id)},
 	{"name", TL_JSON_TEXT, true, offsetof(struct identity_text, name), 0, 255},
 	{"relay_id", TL_JSON_ID, true, offsetof(struct identity_text, relay_id)},
+	{"roster_key", TL_JSON_TEXT, false, offsetof(struct identity_text, roster_key)},
 	{"url", TL_JSON_TEXT, true, offsetof(struct identity_text, url), 0, TL_ENROL_URL_MAX},
 };
 
 int tl_identity_from_json(const json_t *json, struct tl_identity *ret_identity, struct tl_err *err)
 {
-	struct identity_text text;
+	struct identity_text text = {.roster_key = ""};
 	struct tl_key *key = NULL;
 	int rc = tl_json_read(json, members, TL_ARRAY_LEN(members), &text, err);
 
@@ -31,6 +32,8 @@ int tl_identity_from_json(const json_t *json, struct tl_identity *ret_identity, 
 		return rc;
 	if (!tl_relay_url_is_valid(text.url))
 		return tl_err_set(err, TL_EINVAL, "the relay's address is no https URL");
+	if (text.roster_key[0] && !tl_sshkey_is_fingerprint(text.roster_key))
+		return tl_err_set(err, TL_EINVAL, "the key of the roster is no fingerprint");
 	rc = tl_public_key_parse(text.authority_key, &key, err);
 	tl_key_free(key);
 	if (rc != 0)
@@ -41,14 +44,16 @@ int tl_identity_from_json(const json_t *json, struct tl_identity *ret_identity, 
 	snprintf(ret_identity->name, sizeof(ret_identity->name), "%s", text.name);
 	snprintf(ret_identity->authority_key, sizeof(ret_identity->authority_key), "%s",
 		 text.authority_key);
+	snprintf(ret_identity->roster_key, sizeof(ret_identity->roster_key), "%s", text.roster_key);
 	return 0;
 }
 
 json_t *tl_identity_json(const struct tl_identity *identity)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "host_id", identity->host_id, "relay_id",
-			 identity->relay_id, "url", identity->url, "name", identity->name,
-			 "authority_key", identity->authority_key);
+	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s*}", "host_id", identity->host_id,
+			 "relay_id", identity->relay_id, "url", identity->url, "name",
+			 identity->name, "authority_key", identity->authority_key, "roster_key",
+			 identity->roster_key[0] ? identity->roster_key : NULL);
 }
 
 void tl_identity_relay_host(const struct tl_identity *identity, char host[static TL_RELAY_HOST_MAX])
@@ -70,7 +75,8 @@ void tl_identity_relay_host(const struct tl_identity *identity, char host[static
 bool tl_identity_equal(const struct tl_identity *a, const struct tl_identity *b)
 {
 	return tl_streq(a->host_id, b->host_id) && tl_streq(a->relay_id, b->relay_id) &&
-	       tl_streq(a->authority_key, b->authority_key);
+	       tl_streq(a->authority_key, b->authority_key) &&
+	       tl_streq(a->roster_key, b->roster_key);
 }
 
 int tl_identity_load(int state_fd, struct tl_identity *ret_identity, struct tl_err *err)

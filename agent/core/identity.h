@@ -11,6 +11,7 @@
 #include <towline/crypto.h>
 #include <towline/err.h>
 #include <towline/id.h>
+#include <towline/sshkey.h>
 
 #define TL_IDENTITY_FILE "identity.json"
 #define TL_IDENTITY_KEY_FILE "identity.key"
@@ -23,6 +24,9 @@ struct tl_identity {
 	char url[513];
 	char name[256];
 	char authority_key[TL_KEY_ID_LEN + 1]; /* base64url of the session authority's public key */
+	char roster_key
+		[TL_SSH_FINGERPRINT_MAX]; /* who signs the roster of engineers, as the enrolment token
+						    said; "": nobody */
 };
 
 /* TL_ENOENT when the host is not enrolled; the sentence says how to. */

@@ -40,7 +40,7 @@ static bool is_secret(const char *text)
 }
 
 struct token_text {
-	const char *url, *ca_sha256, *secret;
+	const char *url, *ca_sha256, *secret, *roster_key;
 };
 
 static int read_members(const char *bytes, size_t len, json_t **ret_json,
@@ -48,6 +48,7 @@ static int read_members(const char *bytes, size_t len, json_t **ret_json,
 {
 	static const struct tl_json_member members[] = {
 		{"f", TL_JSON_TEXT, true, offsetof(struct token_text, ca_sha256)},
+		{"r", TL_JSON_TEXT, false, offsetof(struct token_text, roster_key)},
 		{"s", TL_JSON_TEXT, true, offsetof(struct token_text, secret)},
 		{"u", TL_JSON_TEXT, true, offsetof(struct token_text, url), 0, TL_ENROL_URL_MAX},
 	};
@@ -63,7 +64,7 @@ int tl_enrol_token_parse(const char *text, size_t len, struct tl_enrol_token *re
 {
 	tl_auto(tl_buf) struct tl_buf bytes = TL_BUF_SECRET_INIT(TL_ENROL_TOKEN_MAX);
 	tl_json *json = NULL;
-	struct token_text members;
+	struct token_text members = {.roster_key = ""};
 
 	while (len > 0 && isspace((unsigned char)text[len - 1]))
 		len--;
@@ -89,10 +90,14 @@ int tl_enrol_token_parse(const char *text, size_t len, struct tl_enrol_token *re
 	if (!is_hex_digest(members.ca_sha256) || !is_secret(members.secret))
 		return tl_err_set(err, TL_EINVAL,
 				  "the enrolment token's fingerprint or secret has a wrong form");
+	if (members.roster_key[0] && !tl_sshkey_is_fingerprint(members.roster_key))
+		return tl_err_set(err, TL_EINVAL,
+				  "the enrolment token's key of the roster is no fingerprint");
 	snprintf(ret_token->url, sizeof(ret_token->url), "%s", members.url);
 	if (tl_str_ends(ret_token->url, "/"))
 		ret_token->url[strlen(ret_token->url) - 1] = '\0';
 	snprintf(ret_token->ca_sha256, sizeof(ret_token->ca_sha256), "%s", members.ca_sha256);
+	snprintf(ret_token->roster_key, sizeof(ret_token->roster_key), "%s", members.roster_key);
 	snprintf(ret_token->secret, sizeof(ret_token->secret), "%s", members.secret);
 	return 0;
 }

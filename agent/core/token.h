@@ -5,6 +5,7 @@
 #include <towline/attr.h>
 #include <towline/crypto.h>
 #include <towline/err.h>
+#include <towline/sshkey.h>
 
 #define TL_ENROL_TOKEN_MAX 1024
 #define TL_ENROL_URL_MAX 512
@@ -14,6 +15,7 @@ struct tl_enrol_token {
 	char url[TL_ENROL_URL_MAX + 1]; /* "https://relay:8443", without a path */
 	char ca_sha256[TL_SHA256_HEX];
 	char secret[TL_ENROL_SECRET_LEN + 1];
+	char roster_key[TL_SSH_FINGERPRINT_MAX]; /* who signs the roster of engineers; "": nobody */
 };
 
 /* Blanks and newlines around the token are ignored. TL_EINVAL says what is wrong with it, never

@@ -15,6 +15,7 @@
 
 #include "daemon/help.h"
 #include "daemon/limits.h"
+#include "daemon/roster.h"
 #include "daemon/sessions.h"
 
 #define HEARTBEAT_TIMEOUT_MS 30000
@@ -33,7 +34,9 @@ static void on_stream_event(void *arg, const char *event, const json_t *data)
 	const char *grant = json_string_value(json_object_get(data, "grant"));
 	const char *reason = json_string_value(json_object_get(data, "reason"));
 
-	if (!session || !tl_id_is_valid(session))
+	if (tl_streq(event, "roster"))
+		tl_agent_roster_fetch(agent);
+	else if (!session || !tl_id_is_valid(session))
 		tl_log_warning("the relay sent an event without a session", TL_S("event", event));
 	else if (tl_streq(event, "grant") && grant)
 		tl_agent_session_granted(agent, session, grant);
@@ -135,6 +138,7 @@ static void on_heartbeat(uv_timer_t *timer)
 
 	if (!tl_stream_is_open(agent->stream))
 		return;
+	tl_agent_roster_retry(agent);
 	/* A tenth earlier or later, so that many agents do not stay in step. */
 	tl_random(&random, sizeof(random));
 	uv_timer_start(timer, on_heartbeat,
@@ -155,6 +159,7 @@ static void on_stream_open(void *arg, int64_t heartbeat_ms)
 
 	agent->heartbeat_ms = heartbeat_ms;
 	tl_agent_health_forget(&agent->health);
+	tl_agent_roster_fetch(agent);
 	uv_timer_start(&agent->heartbeat, on_heartbeat, 0, 0);
 	tl_delivery_reachable(agent->delivery);
 }
@@ -333,6 +338,7 @@ static void close_all(struct tl_agent *agent)
 	tl_help_close_all(agent);
 	tl_service_close(tl_steal(&agent->door));
 	tl_link_close(tl_steal(&agent->link));
+	tl_agent_roster_close(agent);
 	tl_stream_close(tl_steal(&agent->stream));
 	tl_delivery_close(tl_steal(&agent->delivery));
 	tl_relay_close(tl_steal(&agent->relay));

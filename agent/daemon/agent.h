@@ -32,6 +32,8 @@ struct tl_agent {
 	int state_fd, lock_fd, bundles_fd;
 	struct tl_identity identity;
 	json_t *identity_json;
+	struct tl_call *roster_call; /* that is under way */
+	bool roster_due;	     /* the helper has not been shown the newest */
 	struct tl_key *key;
 	char ca_file[4096];
 	char helper_socket[108];

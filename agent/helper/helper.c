@@ -132,6 +132,8 @@ static int open_state(struct tl_helper *helper, struct tl_err *err)
 				   err);
 	if (rc == 0)
 		rc = tl_spent_open(helper->state_fd, helper->clock, &helper->spent, err);
+	if (rc == 0)
+		rc = tl_roster_book_open(helper->state_fd, &helper->roster, err);
 	return rc;
 }
 
@@ -245,6 +247,7 @@ void tl_helper_free(struct tl_helper *helper)
 	uv_run(&helper->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&helper->loop);
 	tl_spent_free(helper->spent);
+	tl_roster_book_clear(&helper->roster);
 	tl_trust_clear(&helper->trust);
 	tl_policy_clear(&helper->policy);
 	if (helper->lock_fd >= 0)

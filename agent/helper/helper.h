@@ -8,6 +8,7 @@
 #include "helper/cgroup.h"
 #include "helper/collect.h"
 #include "helper/policy.h"
+#include "helper/roster.h"
 #include "helper/session.h"
 #include "helper/spent.h"
 #include "helper/trust.h"
@@ -39,6 +40,7 @@ struct tl_helper {
 	struct tl_cgroup cgroup; /* of collections */
 	struct tl_policy policy;
 	struct tl_trust trust;
+	struct tl_roster_book roster;
 	struct tl_spent *spent;
 	struct tl_account agent;
 	struct tl_service *agent_door, *consent_door;
@@ -58,6 +60,10 @@ TL_MUST_CHECK int tl_helper_new(const struct tl_helper_options *options,
 void tl_helper_run(struct tl_helper *helper);
 void tl_helper_free(struct tl_helper *helper);
 TL_DEFINE_AUTO_PTR(tl_helper, tl_helper_free);
+
+/* The verb `roster.take` (roster_verb.c). */
+TL_MUST_CHECK int tl_roster_verb_take(struct tl_helper *helper, struct tl_ask *ask,
+				      struct tl_err *err);
 
 /* Tells those who watch at consent.sock. `args` is borrowed. */
 void tl_helper_tell_watchers(struct tl_helper *helper, const char *event, const json_t *args);

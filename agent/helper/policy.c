@@ -38,18 +38,46 @@ static const struct tl_conf_key keys[] = {
 	 "How long a request for a session waits for a person. Then it is refused."},
 	{"consent.unattended", TL_CONF_BOOL, KEY(consent_unattended), "false", 0, 0, NULL,
 	 "Allows the flag --consent yes for a helper that runs as root: for demonstrations only."},
+	{"sessions.break_glass", TL_CONF_LIST, KEY(sessions_break_glass), "", 0, 64, NULL,
+	 "The logins, each with * and ?, of engineers who may come in without asking in an "
+	 "emergency. It "
+	 "needs a reason, is told to everybody on the machine, and stands in the authentication "
+	 "log."},
+	{"sessions.break_glass_hours", TL_CONF_TEXT, KEY(sessions_break_glass_hours), "", 0, 16,
+	 NULL,
+	 "When emergencies are believed, as HH:MM-HH:MM of the machine's own time: 18:00-08:00. "
+	 "Empty: "
+	 "always."},
+	{"sessions.break_glass_reason", TL_CONF_INT, KEY(sessions_break_glass_reason), "20", 1, 500,
+	 NULL, "How many characters the reason of an emergency has at least."},
 	{"sessions.enabled", TL_CONF_BOOL, KEY(sessions_enabled), "true", 0, 0, NULL,
 	 "Whether remote sessions are possible at all."},
+	{"sessions.engineer_signed", TL_CONF_BOOL, KEY(sessions_engineer_signed), "false", 0, 0,
+	 NULL,
+	 "true: a session needs a request that the engineer signed with a key of the roster. The "
+	 "relay "
+	 "alone can then open none."},
+	{"sessions.lanes", TL_CONF_LIST, KEY(sessions_lanes), "bastion,end-to-end", 0, 2, NULL,
+	 "The lanes that sessions may come by: bastion (the relay reads along and records), "
+	 "end-to-end "
+	 "(it moves ciphertext; this machine records)."},
 	{"sessions.max_minutes", TL_CONF_INT, KEY(sessions_max_minutes), "240", 1, 720, NULL,
 	 "The longest session. The helper ends it, whatever the grant says."},
+	{"sessions.roster_key", TL_CONF_TEXT, KEY(sessions_roster_key), "", 0, 64, NULL,
+	 "Fingerprint (SHA256:…) of the key that signs the roster of engineers. Empty: the one "
+	 "that the "
+	 "enrolment token named."},
 	{"sessions.scopes", TL_CONF_LIST, KEY(sessions_scopes), "terminal,exec,files", 0, 4, NULL,
 	 "What sessions may do: terminal, exec, files, forwarding."},
 	{"sessions.unattended", TL_CONF_BOOL, KEY(sessions_unattended), "false", 0, 0, NULL,
-	 "true: sessions begin without asking anybody, for machines without a person in front."},
+	 "true: sessions begin without asking anybody, for machines without a person in front. The "
+	 "engineer must state the purpose then."},
 	{"sessions.user", TL_CONF_TEXT, KEY(sessions_user), "", 0, 64, NULL,
 	 "The account that sessions run as. A helper that runs as root starts no session without "
 	 "it; "
 	 "any other helper can only use its own account."},
+	{"sessions.users", TL_CONF_LIST, KEY(sessions_users), "", 0, 32, NULL,
+	 "Further accounts that an engineer may ask for."},
 };
 
 const struct tl_conf_schema tl_policy_schema = {
@@ -110,6 +138,8 @@ int tl_policy_parse(const char *text, size_t len, struct tl_policy *ret_policy, 
 
 	if (rc == 0)
 		rc = read_levels(ret_policy, "policy.yaml", err);
+	if (rc == 0)
+		rc = tl_policy_check_sessions(ret_policy, "policy.yaml", err);
 	return rc == 0 ? read_scopes(ret_policy, "policy.yaml", err) : rc;
 }
 
@@ -123,6 +153,8 @@ int tl_policy_load(const char *path, struct tl_policy *ret_policy, struct tl_err
 	rc = tl_conf_load(&tl_policy_schema, path, ret_policy, err);
 	if (rc == 0)
 		rc = read_levels(ret_policy, path, err);
+	if (rc == 0)
+		rc = tl_policy_check_sessions(ret_policy, path, err);
 	return rc == 0 ? read_scopes(ret_policy, path, err) : rc;
 }
 
@@ -161,18 +193,28 @@ static bool is_listed(const struct tl_policy *policy, uid_t uid)
 }
 
 /* By name or number, as sessions.user has it. */
-static bool is_session_account(const struct tl_policy *policy, uid_t uid)
+static bool is_account(const char *account, uid_t uid)
 {
 	struct passwd entry, *found = NULL;
 	char buffer[4096];
 	uint64_t number;
 
-	if (!policy->sessions_user || !policy->sessions_user[0] || uid == geteuid())
+	if (!account || !account[0])
 		return false;
-	if (tl_str_u64(policy->sessions_user, UINT32_MAX - 1, &number) == 0)
+	if (tl_str_u64(account, UINT32_MAX - 1, &number) == 0)
 		return uid == (uid_t)number;
-	return getpwnam_r(policy->sessions_user, &entry, buffer, sizeof(buffer), &found) == 0 &&
-	       found && found->pw_uid == uid;
+	return getpwnam_r(account, &entry, buffer, sizeof(buffer), &found) == 0 && found &&
+	       found->pw_uid == uid;
+}
+
+static bool is_session_account(const struct tl_policy *policy, uid_t uid)
+{
+	if (uid == geteuid())
+		return false;
+	for (size_t i = 0; i < policy->sessions_users.count; i++)
+		if (is_account(policy->sessions_users.items[i], uid))
+			return true;
+	return is_account(policy->sessions_user, uid);
 }
 
 bool tl_policy_may_consent(const struct tl_policy *policy, uid_t uid, uid_t agent_uid)

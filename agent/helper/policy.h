@@ -22,11 +22,18 @@ struct tl_policy {
 		consent_ask; /* login names; empty: every person, see tl_policy_may_consent */
 	int64_t consent_timeout_ms;
 	bool consent_unattended;
+	struct tl_strv sessions_break_glass;
+	char *sessions_break_glass_hours;
+	int64_t sessions_break_glass_reason;
 	bool sessions_enabled;
+	bool sessions_engineer_signed;
+	struct tl_strv sessions_lanes;
 	int64_t sessions_max_minutes;
+	char *sessions_roster_key;
 	struct tl_strv sessions_scopes;
 	bool sessions_unattended;
 	char *sessions_user;
+	struct tl_strv sessions_users;
 	unsigned scopes; /* sessions_scopes as TL_SCOPE_* bits */
 };
 
@@ -57,6 +64,19 @@ void tl_policy_add_excludes(const struct tl_policy *policy, json_t *exclude);
  * nothing. */
 TL_MUST_CHECK int tl_policy_narrow(const struct tl_policy *policy, const struct tl_grant *grant,
 				   unsigned *ret_scopes, int64_t *ret_max_s, struct tl_err *err);
+
+/* Checks what the table of keys cannot: lanes, hours, the fingerprint. */
+TL_MUST_CHECK int tl_policy_check_sessions(const struct tl_policy *policy, const char *file,
+					   struct tl_err *err);
+/* Whether a grant's lane and account are allowed, whether it states its purpose where nobody is asked, and whether
+ * an emergency is one that policy knows. TL_EDENIED with the key in the sentence. */
+TL_MUST_CHECK int tl_policy_check_grant(const struct tl_policy *policy,
+					const struct tl_grant *grant, const struct tl_clock *clock,
+					struct tl_err *err);
+/* The account that a session runs as: the grant's wish where policy lists it, else sessions.user; "": the
+ * helper's own. */
+TL_MUST_CHECK int tl_policy_account(const struct tl_policy *policy, const char *wished,
+				    const char **ret_account, struct tl_err *err);
 
 /* May this user decide about sessions? Never the agent's own account when that differs from the
  * helper's: a captured agent must not consent in a person's place. With an empty list: root, the

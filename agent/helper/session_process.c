@@ -44,11 +44,14 @@ static int check_kind(const struct tl_session *session, const struct tl_session_
 	return tl_err_set(err, TL_EUNSUPPORTED, "this endpoint offers no \"%s\"", spawn->kind);
 }
 
-static int find_account(const struct tl_helper *helper, struct tl_account *ret_account,
+static int find_account(const struct tl_session *session, struct tl_account *ret_account,
 			struct tl_err *err)
 {
-	const char *user = helper->policy.sessions_user;
-	int rc;
+	const char *user = "";
+	int rc = tl_policy_account(&session->helper->policy, session->grant.user, &user, err);
+
+	if (rc != 0)
+		return rc;
 
 	if (!user[0] && geteuid() == 0)
 		return tl_err_set(err, TL_EDENIED,
@@ -101,7 +104,7 @@ int tl_session_spawn(struct tl_session *session, const struct tl_session_spawn *
 		return tl_err_set(err, TL_EBUSY, "the session has too many processes");
 	rc = check_kind(session, spawn, err);
 	if (rc == 0)
-		rc = find_account(session->helper, &account, err);
+		rc = find_account(session, &account, err);
 	if (rc == 0)
 		rc = tl_spawn(
 			&(struct tl_spawn_spec){

@@ -76,20 +76,25 @@ static void drop_expired(struct tl_spent *spent)
 	}
 }
 
-int tl_spent_use(struct tl_spent *spent, const char *session, int64_t expires_ms,
+int tl_spent_use(struct tl_spent *spent, const char *session, const char *nonce, int64_t expires_ms,
 		 struct tl_err *err)
 {
 	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(TL_SPENT_MAX * 64);
 	int rc;
 
+	if (nonce && json_object_get(spent->sessions, nonce))
+		return tl_err_set(err, TL_EDENIED,
+				  "the engineer's statement was used before; a new one is needed");
+
 	if (json_object_get(spent->sessions, session))
 		return tl_err_set(err, TL_EDENIED,
 				  "this grant was used before; a new one is needed");
 	drop_expired(spent);
-	if (json_object_size(spent->sessions) >= TL_SPENT_MAX)
+	if (json_object_size(spent->sessions) + 1 >= TL_SPENT_MAX)
 		return tl_err_set(err, TL_EBUSY,
 				  "too many sessions were asked for in a short time");
-	if (json_object_set_new(spent->sessions, session, json_integer(expires_ms)) != 0)
+	if (json_object_set_new(spent->sessions, session, json_integer(expires_ms)) != 0 ||
+	    (nonce && json_object_set_new(spent->sessions, nonce, json_integer(expires_ms)) != 0))
 		return tl_err_set(err, TL_ENOMEM, "out of memory");
 	tl_json_write(&text, spent->sessions);
 	rc = tl_buf_check(&text);

@@ -5,6 +5,7 @@
 #include <towline/fs.h>
 #include <towline/log.h>
 
+#include "helper/authority.h"
 #include "helper/helper.h"
 #include "helper/spawn.h"
 
@@ -129,6 +130,11 @@ static int session_request(void *app, struct tl_ask *ask, struct tl_err *err)
 	struct tl_helper *helper = app;
 	struct session_args args = {.grant = NULL};
 	tl_auto(tl_grant) struct tl_grant grant = {.max_s = 0};
+	const struct tl_authority authority = {.policy = &helper->policy,
+					       .trust = &helper->trust,
+					       .book = &helper->roster,
+					       .clock = helper->clock};
+	struct tl_authority_use use = {.expires_ms = 0};
 	unsigned scopes = 0;
 	int64_t max_s = 0;
 	int rc = tl_json_read(ask->args, members, TL_ARRAY_LEN(members), &args, err);
@@ -138,7 +144,12 @@ static int session_request(void *app, struct tl_ask *ask, struct tl_err *err)
 	if (rc == 0)
 		rc = tl_policy_narrow(&helper->policy, &grant, &scopes, &max_s, err);
 	if (rc == 0)
-		rc = tl_spent_use(helper->spent, grant.session, grant.expires_ms, err);
+		rc = tl_policy_check_grant(&helper->policy, &grant, helper->clock, err);
+	if (rc == 0)
+		rc = tl_authority_check(&authority, &grant, &use, err);
+	if (rc == 0)
+		rc = tl_spent_use(helper->spent, grant.session, use.nonce[0] ? use.nonce : NULL,
+				  use.expires_ms, err);
 	if (rc == 0)
 		rc = tl_session_new(helper, &grant, scopes, max_s, ask, err);
 	if (rc != 0)
@@ -256,6 +267,11 @@ static int session_end(void *app, struct tl_ask *ask, struct tl_err *err)
 	return 0;
 }
 
+static int roster_take(void *app, struct tl_ask *ask, struct tl_err *err)
+{
+	return tl_roster_verb_take(app, ask, err);
+}
+
 static int may_decide(const struct tl_helper *helper, const struct tl_ask *ask, struct tl_err *err)
 {
 	if (ask->conn->marked)
@@ -360,6 +376,7 @@ const struct tl_verb tl_helper_verbs[] = {
 	{"consent.ticket", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 16384, 0, 0, consent_ticket},
 	{"consent.watch", TL_DOOR_CONSENT, BOTH_STATES, 256, 0, 0, consent_watch},
 	{"hello", TL_DOOR_AGENT, BOTH_STATES, 4096, 0, 0, hello},
+	{"roster.take", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 256, 1, 1, roster_take},
 	{"session.end", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 1024, 0, 0, session_end},
 	{"session.list", TL_DOOR_CONSENT, BOTH_STATES, 256, 0, 0, session_list},
 	{"session.request", TL_DOOR_AGENT, TL_HELPER_ENROLLED, TL_IPC_PACKET_MAX, 0, 0,

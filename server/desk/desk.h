@@ -32,6 +32,8 @@ struct tl_desk {
 	_Atomic unsigned ssh_port;		   /* 0 until the front door is open */
 	/* Files, read at each login; "" for none (server/ssh/certificate.h). Borrowed. */
 	const char *ssh_authorities, *ssh_revoked;
+	const char
+		*roster_key; /* fingerprint of the key that signs rosters; "" for none. Borrowed. */
 	struct tl_key *authority; /* signs grants */
 	struct tl_key *token_key; /* signs access tokens */
 	const struct tl_clock *clock;

@@ -289,8 +289,11 @@ static int write_enrol_token(const struct tl_enrol_token_new *wanted, const char
 			     struct tl_buf *out, struct tl_err *err)
 {
 	tl_auto(tl_buf) struct tl_buf text = TL_BUF_SECRET_INIT(2048);
-	tl_json *inner = json_pack("{s:s, s:s, s:s}", "u", wanted->public_url, "f",
-				   wanted->ca_sha256, "s", secret);
+	tl_json *inner =
+		json_pack("{s:s, s:s, s:s*, s:s}", "u", wanted->public_url, "f", wanted->ca_sha256,
+			  "r",
+			  wanted->roster_key && wanted->roster_key[0] ? wanted->roster_key : NULL,
+			  "s", secret);
 
 	tl_json_write(&text, inner);
 	tl_buf_puts(out, "tl1.");

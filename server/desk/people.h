@@ -47,6 +47,7 @@ TL_MUST_CHECK int tl_api_token_revoke(struct tl_change *change, const char *id, 
 struct tl_enrol_token_new {
 	const char *public_url, *ca_sha256; /* what the token tells the agent */
 	int64_t life_ms;
+	const char *roster_key; /* fingerprint of the key that signs rosters; NULL or "": none */
 };
 /* Appends the whole line "tl1.…" to `out` (empty it before: the change may run twice). */
 TL_MUST_CHECK int tl_enrol_token_create(struct tl_change *change,

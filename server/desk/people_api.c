@@ -179,7 +179,7 @@ static int add_enrol_token(struct tl_change *change, void *arg, struct tl_err *e
 {
 	const struct making *m = arg;
 	const struct tl_enrol_token_new wanted = {m->desk->public_url, m->desk->ca_sha256,
-						  m->life_s * 1000};
+						  m->life_s * 1000, m->desk->roster_key};
 
 	return tl_enrol_token_create(change, &wanted, m->line, err);
 }

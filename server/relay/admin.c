@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <towline/fs.h>
+#include <towline/sshkey.h>
 
 #include "desk/change.h"
 #include "desk/host.h"
@@ -200,7 +201,8 @@ static int create_enrol_token(struct tl_change *change, void *arg, struct tl_err
 
 /* What the token tells the agent: URL and CA. */
 static int describe_relay(const struct tl_cli *cli, struct tl_buf *url,
-			  char ca_sha256[static TL_SHA256_HEX], struct tl_err *err)
+			  char ca_sha256[static TL_SHA256_HEX],
+			  char roster_key[static TL_SSH_FINGERPRINT_MAX], struct tl_err *err)
 {
 	tl_auto(tl_relay) struct tl_relay relay = {.config = {.id = NULL}};
 	tl_auto(tl_buf) struct tl_buf pem = TL_BUF_INIT(65536);
@@ -208,6 +210,7 @@ static int describe_relay(const struct tl_cli *cli, struct tl_buf *url,
 
 	if (r)
 		return r;
+	snprintf(roster_key, TL_SSH_FINGERPRINT_MAX, "%s", relay.config.roster_key);
 	if (tl_cli_get(cli, "url")) {
 		tl_buf_puts(url, tl_cli_get(cli, "url"));
 		if (!tl_str_starts(tl_buf_str(url), "https://"))
@@ -225,14 +228,15 @@ int tl_relay_enrol_token_create(const struct tl_cli *cli, struct tl_err *err)
 	tl_auto(tl_buf) struct tl_buf url = TL_BUF_INIT(1024);
 	struct enrol_command command = {.wanted = {.life_ms = TL_ENROL_LIFE_MS},
 					.line = TL_BUF_SECRET_INIT(4096)};
-	char ca_sha256[TL_SHA256_HEX];
+	char ca_sha256[TL_SHA256_HEX], roster_key[TL_SSH_FINGERPRINT_MAX];
 	int r;
 
 	if ((r = read_life(cli, &command.wanted.life_ms, err)) ||
-	    (r = describe_relay(cli, &url, ca_sha256, err)))
+	    (r = describe_relay(cli, &url, ca_sha256, roster_key, err)))
 		return r;
 	command.wanted.public_url = tl_buf_str(&url);
 	command.wanted.ca_sha256 = ca_sha256;
+	command.wanted.roster_key = roster_key;
 	r = run_change(cli, create_enrol_token, &command, err);
 	if (r == 0)
 		printf("%s\n", tl_buf_str(&command.line));

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <towline/grant.h>
 #include <towline/id.h>
+#include <towline/sshkey.h>
 
 static const char *const log_formats[] = {"auto", "text", "json", "journal", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
@@ -52,6 +53,10 @@ static const struct tl_conf_key keys[] = {
 	 "The relay's name, as people know it."},
 	{"public_url", TL_CONF_TEXT, AT(public_url), "", 0, 512, NULL,
 	 "URL by which endpoints reach the relay; written into enrolment tokens."},
+	{"roster.key", TL_CONF_TEXT, AT(roster_key), "", 0, 64, NULL,
+	 "Fingerprint (SHA256:…) of the offline key that signs the roster of engineers: written "
+	 "into "
+	 "enrolment tokens, and a roster by another key is not published."},
 	{"ssh.connections", TL_CONF_INT, AT(ssh_connections), "4096", 1, 100000, NULL,
 	 "SSH connections served at once."},
 	{"ssh.login_grace", TL_CONF_DURATION, AT(ssh_login_grace_ms), "30s", 1000, 600000, NULL,
@@ -132,6 +137,11 @@ int tl_relay_config_load(const char *path, struct tl_relay_config *ret_config, s
 				  path);
 	if (*ret_config->public_url && !tl_str_starts(ret_config->public_url, "https://"))
 		return tl_err_set(err, TL_ECONFIG, "%s: public_url must start with https://", path);
+	if (*ret_config->roster_key && !tl_sshkey_is_fingerprint(ret_config->roster_key))
+		return tl_err_set(err, TL_ECONFIG,
+				  "%s: roster.key is no fingerprint as `ssh-keygen -l` shows it "
+				  "(SHA256:…)",
+				  path);
 	return resolve_store(ret_config, err);
 }
 

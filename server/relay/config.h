@@ -13,6 +13,7 @@ struct tl_relay_config {
 	char *certificate, *certificate_key, *ca;
 	char *authority_key, *token_key, *ssh_host_key;
 	char *ssh_authorities, *ssh_revoked;
+	char *roster_key;
 	char *store, *blobs;
 	int log_format, log_level; /* indices of choices */
 	uint64_t max_bundle_bytes, max_recording_bytes, host_quota_bytes;

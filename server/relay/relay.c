@@ -41,6 +41,7 @@ int tl_relay_open(const struct tl_cli *cli, struct tl_relay *relay, struct tl_er
 	desk->store_url = config->store;
 	desk->ssh_authorities = config->ssh_authorities;
 	desk->ssh_revoked = config->ssh_revoked;
+	desk->roster_key = config->roster_key;
 	desk->clock = tl_clock_system();
 	desk->max_bundle_bytes = config->max_bundle_bytes;
 	desk->host_quota_bytes = config->host_quota_bytes;

@@ -32,9 +32,29 @@ static void a_grant_is_good_for_one_use(void **state)
 	tl_clock_fake_init(&fake, NOW);
 	id = tl_id_new(&fake.clock);
 	spent = open_spent(*state, &fake.clock, &fd);
-	assert_int_equal(tl_spent_use(spent, id.text, NOW + 1000, &err), 0);
-	assert_int_equal(tl_spent_use(spent, id.text, NOW + 1000, &err), TL_EDENIED);
+	assert_int_equal(tl_spent_use(spent, id.text, NULL, NOW + 1000, &err), 0);
+	assert_int_equal(tl_spent_use(spent, id.text, NULL, NOW + 1000, &err), TL_EDENIED);
 	assert_says(&err, "used before");
+}
+
+static void a_statement_is_good_for_one_grant(void **state)
+{
+	struct tl_clock_fake fake;
+	struct tl_err err = TL_ERR_INIT;
+	struct tl_id first, second, nonce;
+	tl_fd int fd = -1;
+	tl_auto(tl_spent) struct tl_spent *spent = NULL;
+
+	tl_clock_fake_init(&fake, NOW);
+	first = tl_id_new(&fake.clock);
+	second = tl_id_new(&fake.clock);
+	nonce = tl_id_new(&fake.clock);
+	spent = open_spent(*state, &fake.clock, &fd);
+	assert_int_equal(tl_spent_use(spent, first.text, nonce.text, NOW + 1000, &err), 0);
+	assert_int_equal(tl_spent_use(spent, second.text, nonce.text, NOW + 1000, &err),
+			 TL_EDENIED);
+	assert_says(&err, "statement was used before");
+	assert_int_equal(tl_spent_use(spent, second.text, NULL, NOW + 1000, &err), 0);
 }
 
 static void a_restart_does_not_forget(void **state)
@@ -47,10 +67,10 @@ static void a_restart_does_not_forget(void **state)
 	tl_clock_fake_init(&fake, NOW);
 	id = tl_id_new(&fake.clock);
 	spent = open_spent(*state, &fake.clock, &fd);
-	assert_int_equal(tl_spent_use(spent, id.text, NOW + 1000, NULL), 0);
+	assert_int_equal(tl_spent_use(spent, id.text, NULL, NOW + 1000, NULL), 0);
 	tl_spent_free(spent);
 	spent = open_spent(*state, &fake.clock, &second_fd);
-	assert_int_equal(tl_spent_use(spent, id.text, NOW + 1000, NULL), TL_EDENIED);
+	assert_int_equal(tl_spent_use(spent, id.text, NULL, NOW + 1000, NULL), TL_EDENIED);
 	tl_spent_free(spent);
 }
 
@@ -65,7 +85,7 @@ static void uses_are_forgotten_when_the_grant_is_long_over(void **state)
 	for (int i = 0; i < 3; i++) {
 		struct tl_id id = tl_id_new(&fake.clock);
 
-		assert_int_equal(tl_spent_use(spent, id.text, fake.wall_now_ms, NULL), 0);
+		assert_int_equal(tl_spent_use(spent, id.text, NULL, fake.wall_now_ms, NULL), 0);
 		tl_clock_fake_advance(&fake, 2 * TL_GRANT_LIFE_MAX_MS);
 	}
 }
@@ -89,6 +109,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_SCRATCH(a_grant_is_good_for_one_use),
+		IN_SCRATCH(a_statement_is_good_for_one_grant),
 		IN_SCRATCH(a_restart_does_not_forget),
 		IN_SCRATCH(uses_are_forgotten_when_the_grant_is_long_over),
 		IN_SCRATCH(a_damaged_memory_fails_closed),

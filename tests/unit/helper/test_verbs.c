@@ -12,7 +12,7 @@
 static const struct tl_verb *find(const char *name, unsigned door, unsigned state, int *ret_rc)
 {
 	const struct tl_verb *verb = NULL;
-	size_t fds = strcmp(name, "collect.run") == 0 ? 1 : 0;
+	size_t fds = strcmp(name, "collect.run") == 0 || strcmp(name, "roster.take") == 0 ? 1 : 0;
 
 	*ret_rc = tl_verb_find(tl_helper_verbs, tl_helper_verb_count, name, door, state, 100, fds,
 			       &verb, NULL);
