@@ -45,25 +45,40 @@ static void fail(struct tl_ssh_server *server, ssh_message message)
 	(void)ssh_message_reply_default(message);
 }
 
-void tl_ssh_server_verdict(struct tl_ssh_server *server, bool welcome)
+static void welcome(struct tl_ssh_server *server, ssh_message message)
+{
+	(void)ssh_message_auth_reply_success(message, 0);
+	server->authenticated = true;
+	tl_ssh_link_deadline(server->link, 0, NULL);
+	server->handlers->login(server->arg);
+}
+
+/* RFC 4252 §5.1: partial success, and what can go on. */
+static void go_halfway(struct tl_ssh_server *server, ssh_message message)
+{
+	ssh_set_auth_methods(tl_ssh_link_session(server->link), SSH_AUTH_METHOD_INTERACTIVE);
+	(void)ssh_message_auth_reply_success(message, 1);
+	server->halfway = true;
+}
+
+void tl_ssh_server_verdict(struct tl_ssh_server *server, enum tl_ssh_verdict verdict)
 {
 	ssh_message message = server->asked;
-	bool is_signed;
+	bool is_probe;
 
 	if (!message)
 		return;
 	server->asked = NULL;
-	is_signed = ssh_message_auth_publickey_state(message) == SSH_PUBLICKEY_STATE_VALID;
-	if (!welcome) {
+	is_probe = ssh_message_subtype(message) == SSH_AUTH_METHOD_PUBLICKEY &&
+		   ssh_message_auth_publickey_state(message) != SSH_PUBLICKEY_STATE_VALID;
+	if (verdict == TL_SSH_REFUSED)
 		fail(server, message);
-	} else if (!is_signed) {
+	else if (is_probe)
 		(void)ssh_message_auth_reply_pk_ok_simple(message);
-	} else {
-		(void)ssh_message_auth_reply_success(message, 0);
-		server->authenticated = true;
-		tl_ssh_link_deadline(server->link, 0, NULL);
-		server->handlers->login(server->arg);
-	}
+	else if (verdict == TL_SSH_HALFWAY)
+		go_halfway(server, message);
+	else
+		welcome(server, message);
 	ssh_message_free(message);
 	tl_ssh_link_hold(server->link, false);
 }
@@ -91,6 +106,52 @@ static bool ask_for_key(struct tl_ssh_server *server, ssh_message message)
 	return true;
 }
 
+/* ---- the code (RFC 4256) ------------------------------------------------------------------------ */
+
+static bool prompt_for_code(struct tl_ssh_server *server, ssh_message message)
+{
+	const char *prompt = "Code of your second factor: ";
+	char echo[] = {0};
+
+	if (++server->prompts > TL_SSH_LOGIN_TRIES)
+		fail(server, message);
+	else
+		(void)ssh_message_auth_interactive_request(message, "", "", 1, &prompt, echo);
+	return false;
+}
+
+static bool take_code(struct tl_ssh_server *server, ssh_message message)
+{
+	ssh_session session = tl_ssh_link_session(server->link);
+	const char *code = ssh_userauth_kbdint_getnanswers(session) == 1
+				   ? ssh_userauth_kbdint_getanswer(session, 0)
+				   : NULL;
+
+	if (!code || strlen(code) > TL_SSH_CODE_MAX) {
+		fail(server, message);
+		return false;
+	}
+	server->asked = message;
+	tl_ssh_link_hold(server->link, true);
+	server->handlers->code(server->arg, code);
+	return true;
+}
+
+static bool ask_for_code(struct tl_ssh_server *server, ssh_message message)
+{
+	bool is_answer = ssh_message_auth_kbdint_is_response(message);
+
+	/* Nobody answers what was not asked, nor shows a code without a key. */
+	if (!server->halfway || (is_answer && server->prompts == server->answers)) {
+		fail(server, message);
+		return false;
+	}
+	if (!is_answer)
+		return prompt_for_code(server, message);
+	server->answers = server->prompts;
+	return take_code(server, message);
+}
+
 bool tl_ssh_login_auth(struct tl_ssh_server *server, ssh_message message)
 {
 	int method = ssh_message_subtype(message);
@@ -99,8 +160,11 @@ bool tl_ssh_login_auth(struct tl_ssh_server *server, ssh_message message)
 		(void)ssh_message_reply_default(message);
 		return false;
 	}
-	if (method == SSH_AUTH_METHOD_PUBLICKEY)
+	/* Whoever proved one key is asked for its owner's code: another key would be another person. */
+	if (method == SSH_AUTH_METHOD_PUBLICKEY && !server->halfway)
 		return ask_for_key(server, message);
+	if (method == SSH_AUTH_METHOD_INTERACTIVE)
+		return ask_for_code(server, message);
 	if (method == SSH_AUTH_METHOD_NONE) {
 		(void)ssh_message_reply_default(message);
 		return false;

@@ -179,6 +179,11 @@ void tl_ssh_server_grace(struct tl_ssh_server *server, int64_t ms)
 	tl_ssh_link_deadline(server->link, ms, reason);
 }
 
+bool tl_ssh_server_is_known(const struct tl_ssh_server *server)
+{
+	return server->halfway || server->authenticated;
+}
+
 struct tl_ssh_link *tl_ssh_server_link(const struct tl_ssh_server *server)
 {
 	return server->link;

@@ -12,6 +12,7 @@
 
 #define TL_SSH_LOGIN_GRACE_MS 30000
 #define TL_SSH_LOGIN_TRIES 6 /* MaxAuthTries of OpenSSH */
+#define TL_SSH_CODE_MAX 64
 #define TL_SSH_CHANNELS_MAX 16
 #define TL_SSH_ENV_MAX 32
 #define TL_SSH_COMMAND_MAX (32 * 1024)
@@ -55,10 +56,18 @@ static inline unsigned tl_ssh_recorded_rows(const struct tl_ssh_server_channel *
 	return channel->rows ? channel->rows : 24;
 }
 
+enum tl_ssh_verdict {
+	TL_SSH_REFUSED = false,
+	TL_SSH_WELCOME = true,
+	TL_SSH_HALFWAY, /* of a key alone: a code is asked for, too */
+};
+
 struct tl_ssh_server_handlers {
 	/* Is this public key (base64 of its blob) welcome? Answer with tl_ssh_server_verdict. The
 	 * blob may be a certificate's, of which only the possession of its key was checked. */
 	void (*key)(void *arg, const char *user, const char *key_text);
+	/* Is this the code of whoever proved the key? Only after TL_SSH_HALFWAY; answer likewise. */
+	void (*code)(void *arg, const char *code);
 	void (*login)(void *arg);
 	/* A program is asked for; answer with tl_ssh_channel_answer. */
 	void (*start)(void *arg, struct tl_ssh_server_channel *channel);
@@ -86,7 +95,9 @@ void tl_ssh_server_grace(struct tl_ssh_server *server, int64_t ms);
 struct tl_ssh_link *tl_ssh_server_link(const struct tl_ssh_server *server);
 struct tl_ssh_server_channel *tl_ssh_server_channels(const struct tl_ssh_server *server);
 
-void tl_ssh_server_verdict(struct tl_ssh_server *server, bool welcome);
+void tl_ssh_server_verdict(struct tl_ssh_server *server, enum tl_ssh_verdict verdict);
+/* True once a key was proven, whether or not that is enough. */
+bool tl_ssh_server_is_known(const struct tl_ssh_server *server);
 /* Answers the request for the program. Refused: `sentence` goes to stderr and the channel ends. */
 void tl_ssh_channel_answer(struct tl_ssh_server_channel *channel, bool granted,
 			   const char *sentence);

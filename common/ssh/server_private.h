@@ -12,8 +12,9 @@ struct tl_ssh_server {
 	unsigned channel_count, last_number;
 	/* login */
 	bool authenticated, banner_sent;
-	unsigned failures;
-	ssh_message asked; /* the key that is being decided on */
+	bool halfway; /* a key was proven, a code is missing: no other key any more */
+	unsigned failures, prompts, answers;
+	ssh_message asked; /* the key or code that is being decided on */
 };
 
 /* login.c: services and authentication. Each returns true when it keeps the message. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <towline/crypto.h>
 #include <towline/fs.h>
@@ -9,12 +10,14 @@
 
 #define TOKEN_MAX 512
 #define PAGES_MAX 1000
+#define PROBLEM_PREFIX "urn:towline:problem:"
 
 struct tl_api {
 	CURL *curl;
 	struct curl_slist *headers;
 	struct tl_profile profile;
 	char failure[CURL_ERROR_SIZE];
+	char problem[64]; /* type of the last one, without its prefix */
 };
 
 /* One reply: gathered in memory, or written to a descriptor when the status is a success. */
@@ -54,12 +57,19 @@ static int code_of_status(long status)
 	return status >= 500 ? TL_EINTERNAL : TL_EINVAL;
 }
 
+static void note_problem(struct tl_api *api, const char *type)
+{
+	if (type && tl_str_starts(type, PROBLEM_PREFIX))
+		snprintf(api->problem, sizeof api->problem, "%s", type + strlen(PROBLEM_PREFIX));
+}
+
 static int fail_with_problem(const struct reply *reply, long status, struct tl_err *err)
 {
 	tl_json *problem = NULL;
 	const char *detail = NULL;
 
 	if (tl_json_parse(tl_buf_str(&reply->text), reply->text.len, &problem, NULL) == 0) {
+		note_problem(reply->api, json_string_value(json_object_get(problem, "type")));
 		detail = json_string_value(json_object_get(problem, "detail"));
 		if (!detail)
 			detail = json_string_value(json_object_get(problem, "title"));
@@ -98,7 +108,7 @@ static int perform(struct tl_api *api, const char *path, struct reply *reply, st
 	tl_buf_printf(&url, "%s%s", api->profile.relay, path);
 	if (tl_buf_check(&url))
 		return tl_err_set(err, TL_ETOOBIG, "the request's address is too long");
-	api->failure[0] = '\0';
+	api->failure[0] = api->problem[0] = '\0';
 	curl_easy_setopt(api->curl, CURLOPT_URL, tl_buf_str(&url));
 	curl_easy_setopt(api->curl, CURLOPT_WRITEFUNCTION, on_body);
 	curl_easy_setopt(api->curl, CURLOPT_WRITEDATA, reply);
@@ -179,6 +189,11 @@ void tl_api_close(struct tl_api *api)
 const struct tl_profile *tl_api_profile(const struct tl_api *api)
 {
 	return &api->profile;
+}
+
+const char *tl_api_problem(const struct tl_api *api)
+{
+	return api->problem;
 }
 
 static int call_json(struct tl_api *api, const char *path, json_t **ret_json, struct tl_err *err)

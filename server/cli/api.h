@@ -23,6 +23,8 @@ TL_MUST_CHECK int tl_api_get(struct tl_api *api, const char *path, json_t **ret_
 			     struct tl_err *err);
 TL_MUST_CHECK int tl_api_post(struct tl_api *api, const char *path, const json_t *body,
 			      json_t **ret_json, struct tl_err *err);
+/* The type of the last problem reply ("second-factor-required"), or "". */
+const char *tl_api_problem(const struct tl_api *api);
 /* Appends the body of the reply to `fd`. */
 TL_MUST_CHECK int tl_api_download(struct tl_api *api, const char *path, int fd, struct tl_err *err);
 

@@ -7,6 +7,8 @@
 int tl_command_login(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_whoami(const struct tl_cli *cli, struct tl_err *err);
 
+int tl_command_totp_enrol(const struct tl_cli *cli, struct tl_err *err);
+
 int tl_command_tickets(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_ticket_show(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_ticket_note(const struct tl_cli *cli, struct tl_err *err);

@@ -1,41 +1,17 @@
 #include "cli/api.h"
 #include "cli/commands.h"
 #include "cli/print.h"
+#include "cli/prompt.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <termios.h>
 #include <towline/crypto.h>
 #include <towline/fs.h>
 
 #define TOKEN_MAX 512
-
-/* Reads one line without showing it when a person types it. */
-static int read_secret_line(struct tl_buf *out, struct tl_err *err)
-{
-	struct termios before, quiet;
-	bool is_terminal = tcgetattr(STDIN_FILENO, &before) == 0;
-	char byte;
-
-	if (is_terminal) {
-		fprintf(stderr, "API token: ");
-		quiet = before;
-		quiet.c_lflag &= ~(tcflag_t)ECHO;
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
-	}
-	while (read(STDIN_FILENO, &byte, 1) == 1 && byte != '\n')
-		tl_buf_putc(out, byte);
-	if (is_terminal) {
-		tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
-		fputc('\n', stderr);
-	}
-	if (out->len == 0 || tl_buf_check(out) || strpbrk(tl_buf_str(out), " \t\r"))
-		return tl_err_set(err, TL_EUSAGE, "no API token on standard input");
-	return 0;
-}
 
 static void write_yaml_text(struct tl_buf *out, const char *key, const char *value)
 {
@@ -99,7 +75,7 @@ int tl_command_login(const struct tl_cli *cli, struct tl_err *err)
 		return tl_err_set(err, TL_EUSAGE, "name the relay: --relay https://HOST:PORT");
 	rc = tl_profile_path(cli, &path, err);
 	if (rc == 0)
-		rc = read_secret_line(&token, err);
+		rc = tl_prompt_secret("API token: ", &token, err);
 	if (rc)
 		return rc;
 	slash = strrchr(path, '/');

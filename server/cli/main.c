@@ -123,6 +123,11 @@ static const struct tl_cli_command commands[] = {
 	{"session replay", "SESSION|FILE", 1, 1, "Play a recorded terminal",
 	 "Pauses longer than two seconds are shortened.", replay_options,
 	 tl_command_session_replay},
+	{"totp enrol", NULL, 0, 0, "Get yourself a second factor, or a new one",
+	 "Prints an otpauth:// URI for the authenticator on your phone, asks for a code that it "
+	 "shows, "
+	 "and prints recovery codes. From then on ssh asks for a code after your key.",
+	 NULL, tl_command_totp_enrol},
 	{"ssh-config", NULL, 0, 0, "Print ssh_config blocks for every host",
 	 "Write it to ~/.ssh/towline.conf and add `Include towline.conf` to ~/.ssh/config: then "
 	 "`ssh HOST.towline`, scp, sftp and rsync go through the relay, end to end, and never ask "

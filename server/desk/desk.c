@@ -2,6 +2,7 @@
 
 void tl_desk_clear(struct tl_desk *desk)
 {
+	tl_wipe(&desk->vault, sizeof desk->vault);
 	free(desk->ca_pem);
 	free(desk->ssh_host_key);
 	free(desk->intake_program);

@@ -10,6 +10,7 @@
 #include <towline/id.h>
 
 #include "desk/broker.h"
+#include "desk/factor.h"
 #include "desk/throttle.h"
 #include "http/http.h"
 #include "store/blob.h"
@@ -34,6 +35,8 @@ struct tl_desk {
 	const char *ssh_authorities, *ssh_revoked;
 	const char
 		*roster_key; /* fingerprint of the key that signs rosters; "" for none. Borrowed. */
+	struct tl_vault vault; /* seals secrets of the store */
+	enum tl_factor_rule factor_rule;
 	struct tl_key *authority; /* signs grants */
 	struct tl_key *token_key; /* signs access tokens */
 	const struct tl_clock *clock;

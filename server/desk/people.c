@@ -72,8 +72,8 @@ int tl_organisation_ensure(struct tl_change *change, const char *name, struct tl
 			     NULL, err);
 }
 
-static int find_user(struct tl_store *store, const char *login, char id[static TL_ID_LEN + 1],
-		     struct tl_err *err)
+int tl_user_find(struct tl_store *store, const char *login, char ret_id[static TL_ID_LEN + 1],
+		 struct tl_err *err)
 {
 	tl_auto(tl_rows) struct tl_rows *row = NULL;
 	int r = tl_store_row(store, "SELECT id FROM app_user WHERE login = $1",
@@ -82,7 +82,7 @@ static int find_user(struct tl_store *store, const char *login, char id[static T
 	if (r == TL_ENOENT)
 		return tl_err_set(err, r, "there is no user \"%s\"", login);
 	if (r == 0)
-		snprintf(id, TL_ID_LEN + 1, "%s", tl_rows_text(row, 0));
+		snprintf(ret_id, TL_ID_LEN + 1, "%s", tl_rows_text(row, 0));
 	return r;
 }
 
@@ -128,7 +128,7 @@ int tl_user_add(struct tl_change *change, const struct tl_user_new *user, struct
 int tl_user_disable(struct tl_change *change, const char *login, struct tl_err *err)
 {
 	char id[TL_ID_LEN + 1];
-	int r = find_user(change->store, login, id, err);
+	int r = tl_user_find(change->store, login, id, err);
 
 	if (r || (r = tl_store_exec(change->store, "UPDATE app_user SET disabled = 1 WHERE id = $1",
 				    TL_ARGS(TL_ARG_TEXT(id)), NULL, err)))
@@ -150,7 +150,7 @@ int tl_user_key_add(struct tl_change *change, const char *login, const char *lin
 	if ((r = tl_sshkey_of_line(line, &blob, err)) ||
 	    (r = tl_sshkey_check((struct tl_ssh_string){(const uint8_t *)blob.data, blob.len},
 				 err)) ||
-	    (r = find_user(change->store, login, user, err)))
+	    (r = tl_user_find(change->store, login, user, err)))
 		return r;
 	tl_base64_encode(&base64, blob.data, blob.len);
 	tl_sshkey_fingerprint(blob.data, blob.len, fingerprint);
@@ -244,7 +244,7 @@ int tl_api_token_create(struct tl_change *change, const char *login, const char 
 
 	if (strlen(name) > 128 || !tl_str_is_utf8(name, strlen(name)))
 		return tl_err_set(err, TL_EINVAL, "a token's name has at most 128 bytes of UTF-8");
-	if ((r = find_user(change->store, login, user, err)))
+	if ((r = tl_user_find(change->store, login, user, err)))
 		return r;
 	tl_buf_puts(&token, "tlt_");
 	make_secret(&token);

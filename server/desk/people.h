@@ -27,6 +27,9 @@ struct tl_user_new {
 /* TL_EEXIST when the login is taken. */
 TL_MUST_CHECK int tl_user_add(struct tl_change *change, const struct tl_user_new *user,
 			      struct tl_err *err);
+/* The user's id; TL_ENOENT. */
+TL_MUST_CHECK int tl_user_find(struct tl_store *store, const char *login,
+			       char ret_id[static TL_ID_LEN + 1], struct tl_err *err);
 /* TL_ENOENT. A disabled user's keys and tokens are refused from now on. */
 TL_MUST_CHECK int tl_user_disable(struct tl_change *change, const char *login, struct tl_err *err);
 /* `line` as in authorized_keys, without options: a plain key, never a certificate. TL_EINVAL, TL_EEXIST

@@ -11,21 +11,14 @@
 #include "relay/relay.h"
 #include "store/audit.h"
 
-typedef int change_body(struct tl_change *change, void *arg, struct tl_err *err);
-
 /* Opens relay and store by the command line and runs `body` as one change. */
-static int run_change(const struct tl_cli *cli, change_body *body, void *arg, struct tl_err *err)
+static int run_change(const struct tl_cli *cli, tl_relay_change_body *body, void *arg,
+		      struct tl_err *err)
 {
 	tl_auto(tl_relay) struct tl_relay relay = {.config = {.id = NULL}};
-	tl_auto(tl_store) struct tl_store *store = NULL;
-	struct tl_change change;
-	int r;
+	int r = tl_relay_open(cli, &relay, err);
 
-	if ((r = tl_relay_open(cli, &relay, err)) || (r = tl_relay_open_store(&relay, &store, err)))
-		return r;
-	tl_change_init_system(&change, store, tl_clock_system(), NULL, body, arg);
-	change.actor = "towline-relay";
-	return tl_change_run(&change, err);
+	return r ? r : tl_relay_change(&relay, body, arg, err);
 }
 
 /* Opens relay and store for reading. */

@@ -9,6 +9,7 @@
 #include <towline/sshkey.h>
 
 static const char *const log_formats[] = {"auto", "text", "json", "journal", NULL};
+static const char *const factor_rules[] = {"off", "enrolled", "required", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 
 #define AT(field) offsetof(struct tl_relay_config, field)
@@ -25,6 +26,8 @@ static const struct tl_conf_key keys[] = {
 	{"keys.authority", TL_CONF_PATH, AT(authority_key), "authority.key", 0, 0, NULL,
 	 "Private key of the session authority, which signs grants. Endpoints pin its public "
 	 "half."},
+	{"keys.secrets", TL_CONF_PATH, AT(secrets_key), "secrets.key", 0, 0, NULL,
+	 "Key that seals second factors in the store; made when there is none."},
 	{"keys.ssh_host", TL_CONF_PATH, AT(ssh_host_key), "ssh_host.key", 0, 0, NULL,
 	 "Private host key of the SSH front door."},
 	{"keys.token", TL_CONF_PATH, AT(token_key), "token.key", 0, 0, NULL,
@@ -61,6 +64,10 @@ static const struct tl_conf_key keys[] = {
 	 "SSH connections served at once."},
 	{"ssh.login_grace", TL_CONF_DURATION, AT(ssh_login_grace_ms), "30s", 1000, 600000, NULL,
 	 "Time to log in by SSH. Whoever has proven a key and is asked for a code has it again."},
+	{"ssh.second_factor", TL_CONF_CHOICE, AT(second_factor), "enrolled", 0, 0, factor_rules,
+	 "Who shows a code after the key: nobody (off), who has enrolled one (enrolled), or "
+	 "everybody "
+	 "(required). Certificates that the relay issued for a code count as one."},
 	{"ssh.waiting", TL_CONF_INT, AT(ssh_waiting), "256", 1, 100000, NULL,
 	 "SSH connections that may be without login at once. Beyond it the one that waited "
 	 "longest, "

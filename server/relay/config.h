@@ -11,11 +11,11 @@ struct tl_relay_config {
 	char *id, *name, *public_url;
 	char *listen, *ssh_listen;
 	char *certificate, *certificate_key, *ca;
-	char *authority_key, *token_key, *ssh_host_key;
+	char *authority_key, *token_key, *ssh_host_key, *secrets_key;
 	char *ssh_authorities, *ssh_revoked;
 	char *roster_key;
 	char *store, *blobs;
-	int log_format, log_level; /* indices of choices */
+	int log_format, log_level, second_factor; /* indices of choices */
 	uint64_t max_bundle_bytes, max_recording_bytes, host_quota_bytes;
 	int64_t host_tickets_max;
 	int64_t grant_life_ms, session_max_ms, drain_ms;

@@ -27,6 +27,11 @@ static const struct tl_cli_option user_options[] = {
 	{0},
 };
 
+static const struct tl_cli_option totp_options[] = {
+	{0, "remove", NULL, "take the second factor away"},
+	{0},
+};
+
 static const struct tl_cli_option token_options[] = {
 	{0, "user", "LOGIN", "whose token"},
 	{0, "name", "NAME", "what it is for"},
@@ -82,6 +87,12 @@ static const struct tl_cli_command commands[] = {
 	 tl_relay_user_key_add},
 	{"user list", NULL, 0, 0, "list the users with roles and keys", NULL, NULL,
 	 tl_relay_user_list},
+	{"user totp", "LOGIN", 1, 1, "give a user a second factor, or take it away",
+	 "Prints the otpauth:// URI for the phone, and recovery codes, each good once. Whoever had "
+	 "one "
+	 "has the new one from now on. Users with an API token do it themselves: `towline totp "
+	 "enrol`.",
+	 totp_options, tl_relay_user_totp},
 };
 
 const struct tl_cli_program tl_relay_program = {

@@ -42,6 +42,7 @@ int tl_relay_open(const struct tl_cli *cli, struct tl_relay *relay, struct tl_er
 	desk->ssh_authorities = config->ssh_authorities;
 	desk->ssh_revoked = config->ssh_revoked;
 	desk->roster_key = config->roster_key;
+	desk->factor_rule = (enum tl_factor_rule)config->second_factor;
 	desk->clock = tl_clock_system();
 	desk->max_bundle_bytes = config->max_bundle_bytes;
 	desk->host_quota_bytes = config->host_quota_bytes;
@@ -77,6 +78,11 @@ static int load_ssh_host_key(struct tl_relay *relay, struct tl_err *err)
 	return relay->desk.ssh_host_key ? 0 : tl_err_set(err, TL_ENOMEM, "out of memory");
 }
 
+int tl_relay_open_vault(struct tl_relay *relay, struct tl_err *err)
+{
+	return tl_vault_open(relay->config.secrets_key, &relay->desk.vault, err);
+}
+
 static int load_keys(struct tl_relay *relay, struct tl_err *err)
 {
 	const struct tl_relay_config *config = &relay->config;
@@ -84,7 +90,7 @@ static int load_keys(struct tl_relay *relay, struct tl_err *err)
 
 	if ((r = tl_key_load(AT_FDCWD, config->authority_key, &relay->desk.authority, err)) ||
 	    (r = tl_key_load(AT_FDCWD, config->token_key, &relay->desk.token_key, err)) ||
-	    (r = load_ssh_host_key(relay, err)))
+	    (r = load_ssh_host_key(relay, err)) || (r = tl_relay_open_vault(relay, err)))
 		return r;
 	return load_ca(relay, err);
 }
@@ -126,6 +132,20 @@ int tl_relay_open_store(const struct tl_relay *relay, struct tl_store **ret_stor
 		return tl_err_prefix(err, "run \"towline-relay migrate\" first");
 	*ret_store = tl_steal(&store);
 	return 0;
+}
+
+int tl_relay_change(const struct tl_relay *relay, tl_relay_change_body *body, void *arg,
+		    struct tl_err *err)
+{
+	tl_auto(tl_store) struct tl_store *store = NULL;
+	struct tl_change change;
+	int r = tl_relay_open_store(relay, &store, err);
+
+	if (r)
+		return r;
+	tl_change_init_system(&change, store, tl_clock_system(), NULL, body, arg);
+	change.actor = "towline-relay";
+	return tl_change_run(&change, err);
 }
 
 void tl_relay_clear(struct tl_relay *relay)

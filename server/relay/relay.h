@@ -18,9 +18,15 @@ TL_MUST_CHECK int tl_relay_open(const struct tl_cli *cli, struct tl_relay *relay
 				struct tl_err *err);
 /* Keys, certificate authority, blobs, broker: what `serve` needs beyond the configuration. */
 TL_MUST_CHECK int tl_relay_open_desk(struct tl_relay *relay, struct tl_err *err);
+/* The key of secrets that the store keeps: a part of tl_relay_open_desk. */
+TL_MUST_CHECK int tl_relay_open_vault(struct tl_relay *relay, struct tl_err *err);
 /* The store, with a schema that fits. */
 TL_MUST_CHECK int tl_relay_open_store(const struct tl_relay *relay, struct tl_store **ret_store,
 				      struct tl_err *err);
+/* Runs `body` as one change of the store, by whoever runs the command. */
+typedef int tl_relay_change_body(struct tl_change *change, void *arg, struct tl_err *err);
+TL_MUST_CHECK int tl_relay_change(const struct tl_relay *relay, tl_relay_change_body *body,
+				  void *arg, struct tl_err *err);
 void tl_relay_clear(struct tl_relay *relay);
 TL_DEFINE_AUTO(tl_relay, tl_relay_clear);
 
@@ -37,6 +43,7 @@ int tl_relay_user_add(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_user_key_add(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_user_list(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_user_disable(const struct tl_cli *cli, struct tl_err *err);
+int tl_relay_user_totp(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_token_create(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_enrol_token_create(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_host_list(const struct tl_cli *cli, struct tl_err *err);

@@ -33,7 +33,8 @@ static bool is_waiting(const struct tl_guest *guest)
 /* Whoever has proven a key is not sent away for one who has proven nothing. */
 static bool may_go(const struct tl_guest *guest, int64_t now_ms)
 {
-	return is_waiting(guest) && !guest->is_known && now_ms - guest->since_ms >= UNDISTURBED_MS;
+	return is_waiting(guest) && !tl_ssh_server_is_known(guest->server) &&
+	       now_ms - guest->since_ms >= UNDISTURBED_MS;
 }
 
 /* How many wait: of `network`, or of all where it is NULL. *ret_oldest: who may make room, or NULL. */

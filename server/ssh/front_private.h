@@ -115,13 +115,18 @@ struct tl_guest {
 	char certificate_id[TL_CERTIFICATE_NAME_MAX + 1]; /* "": a registered key */
 	unsigned scopes;				  /* that it may ask for */
 	bool may_jump;					  /* to an endpoint, end to end */
-	bool is_known;					  /* a key was proven */
 	bool logged_in, closing;
 	struct tl_engineer engineer;
-	struct tl_bastion *bastion; /* NULL until the first program is asked for */
-	struct key_job *key_job;    /* a key that is being looked up */
+	struct tl_bastion *bastion;   /* NULL until the first program is asked for */
+	struct key_job *key_job;      /* a key that is being looked up */
+	struct tl_code_job *code_job; /* a code that is being checked */
 };
 void tl_guest_new(struct tl_ssh_front *front, int fd, const char *address);
+/* ---- code.c: the second step of a login ---- */
+void tl_guest_code(void *arg, const char *code);
+/* The guest leaves while its code is being checked. NULL is fine. */
+void tl_code_job_forget(struct tl_code_job *job);
+
 /* "TYPE BASE64" from the base64 of a wire blob. */
 TL_MUST_CHECK int tl_guest_key_line(const char *key_text, struct tl_buf *out);
 

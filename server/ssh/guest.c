@@ -15,6 +15,7 @@ struct key_job {
 	char address[64];
 	struct tl_engineer engineer;
 	struct tl_certificate certificate; /* with a key where one was shown */
+	bool needs_code;
 	struct tl_err err;
 };
 
@@ -48,6 +49,9 @@ static void work_key(void *worker, void *arg, struct tl_err *err)
 					     &job->engineer, err)
 			 : office->engineer(worker, job->key_text, &job->engineer, err);
 
+	/* Nobody shows a code twice: a certificate that was issued for one stands for it. */
+	if (rc == 0 && office->factor && !job->certificate.second_factor)
+		rc = office->factor(worker, job->engineer.id, &job->needs_code, err);
 	(void)rc; /* stands in err */
 }
 
@@ -77,6 +81,13 @@ static void job_free(struct key_job *job)
 	free(job);
 }
 
+static enum tl_ssh_verdict verdict_of(const struct key_job *job)
+{
+	if (job->err.code)
+		return TL_SSH_REFUSED;
+	return job->needs_code ? TL_SSH_HALFWAY : TL_SSH_WELCOME;
+}
+
 static void on_key_done(void *arg)
 {
 	struct key_job *job = arg;
@@ -90,7 +101,10 @@ static void on_key_done(void *arg)
 		else
 			tl_log_info("SSH key refused", TL_S("address", guest->address),
 				    TL_S("user", guest->user), TL_ERR(&job->err));
-		tl_ssh_server_verdict(guest->server, welcome);
+		/* The code has its own time. */
+		if (welcome && job->needs_code)
+			tl_ssh_server_grace(guest->server, guest->front->limits.grace_ms);
+		tl_ssh_server_verdict(guest->server, verdict_of(job));
 	}
 	job_free(job);
 }
@@ -249,6 +263,7 @@ static void on_closed(void *arg, const char *reason)
 		note_failure(guest, reason);
 	if (guest->key_job)
 		guest->key_job->guest = NULL;
+	tl_code_job_forget(guest->code_job);
 	tl_bastion_free(guest->bastion, guest->closing ? reason : "the engineer left");
 	unlink_guest(guest);
 	tl_ssh_server_free(guest->server);
@@ -259,6 +274,7 @@ static void on_closed(void *arg, const char *reason)
 
 static const struct tl_ssh_server_handlers handlers = {
 	.key = on_key,
+	.code = tl_guest_code,
 	.login = on_login,
 	.start = on_start,
 	.forward = on_forward,

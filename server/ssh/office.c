@@ -77,6 +77,24 @@ static int office_certified(void *arg, const char *text, const char *address,
 					     ret_engineer, err);
 }
 
+static int office_factor(void *arg, const char *engineer_id, bool *ret_needed, struct tl_err *err)
+{
+	struct worker *worker = arg;
+
+	return tl_factor_needed(worker->store, worker->desk->factor_rule, engineer_id, ret_needed,
+				err);
+}
+
+static int office_code(void *arg, const struct tl_engineer *engineer, const char *code,
+		       const char *address, struct tl_err *err)
+{
+	struct worker *worker = arg;
+	const struct tl_factor_try asked = {engineer->id, engineer->login, code, address};
+
+	return tl_factor_check(worker->store, worker->desk->clock, &worker->desk->vault, &asked,
+			       err);
+}
+
 static int office_keys(void *arg, const char *engineer_id, struct tl_strv *keys, struct tl_err *err)
 {
 	struct worker *worker = arg;
@@ -150,6 +168,8 @@ void tl_office_of_desk(struct tl_desk *desk, struct tl_office *ret_office)
 		.close = office_close,
 		.engineer = office_engineer,
 		.certified = office_certified,
+		.factor = office_factor,
+		.code = office_code,
 		.keys = office_keys,
 		.resolve = office_resolve,
 		.request = office_request,

@@ -18,6 +18,11 @@ struct tl_office {
 	int (*certified)(void *worker, const char *text, const char *address,
 			 struct tl_certificate *ret_certificate, struct tl_engineer *ret_engineer,
 			 struct tl_err *err);
+	/* Whether a code is needed, too (tl_factor_needed), and whether one is right (tl_factor_check).
+	 * NULL: there is no second factor. */
+	int (*factor)(void *worker, const char *engineer_id, bool *ret_needed, struct tl_err *err);
+	int (*code)(void *worker, const struct tl_engineer *engineer, const char *code,
+		    const char *address, struct tl_err *err);
 	/* The engineer's registered keys, added to `keys` (tl_session_keys). */
 	int (*keys)(void *worker, const char *engineer_id, struct tl_strv *keys,
 		    struct tl_err *err);

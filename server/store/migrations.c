@@ -234,6 +234,23 @@ static const char host_health[] = "CREATE TABLE host_health ("
 /* What was done in a session, in its engineer's words. */
 static const char session_note[] = "ALTER TABLE session ADD COLUMN note TEXT";
 
+/* Secrets are sealed (server/desk/vault.h); `pending` was drawn and not yet confirmed. */
+static const char second_factor[] =
+	"CREATE TABLE second_factor ("
+	" user_id TEXT PRIMARY KEY REFERENCES app_user (id),"
+	" secret TEXT,"
+	" pending TEXT,"
+	" last_step BIGINT NOT NULL DEFAULT 0," /* RFC 6238: this one and those before are spent */
+	" wrong BIGINT NOT NULL DEFAULT 0,"
+	" wrong_since_ms BIGINT NOT NULL DEFAULT 0,"
+	" changed_ms BIGINT NOT NULL);"
+
+	"CREATE TABLE recovery_code ("
+	" user_id TEXT NOT NULL REFERENCES app_user (id),"
+	" digest TEXT NOT NULL CHECK (length(digest) = 64),"
+	" used_ms BIGINT,"
+	" PRIMARY KEY (user_id, digest));";
+
 const struct tl_migration tl_migrations[] = {
 	{1, "people and hosts", people_and_hosts, NULL},
 	{2, "tickets, bundles and sessions", tickets_and_bundles, NULL},
@@ -241,5 +258,6 @@ const struct tl_migration tl_migrations[] = {
 	{4, "sessions know their node", session_node, NULL},
 	{5, "health of hosts", host_health, NULL},
 	{6, "notes of sessions", session_note, NULL},
+	{7, "second factor", second_factor, NULL},
 };
 const size_t tl_migration_count = TL_ARRAY_LEN(tl_migrations);
