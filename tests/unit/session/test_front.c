@@ -97,6 +97,16 @@ static int office_resolve(void *worker, const char *target, struct tl_session_ta
 	return 0;
 }
 
+static int office_claim(void *worker, const struct tl_session_claim *claim,
+			char ret_session[static 27], struct tl_session_target *ret_target,
+			struct tl_err *err)
+{
+	(void)worker;
+	(void)ret_session;
+	(void)ret_target;
+	return tl_err_set(err, TL_ENOENT, "nothing waits for %s", claim->target);
+}
+
 static int office_request(void *worker, const struct tl_session_ask *ask,
 			  char ret_session[static 27], struct tl_err *err)
 {
@@ -195,6 +205,7 @@ static int setup(void **state)
 		.engineer = office_engineer,
 		.keys = office_keys,
 		.resolve = office_resolve,
+		.claim = office_claim,
 		.request = office_request,
 		.opened = office_opened,
 		.ended = office_ended,
