@@ -48,8 +48,7 @@ struct tl_desk {
 	uint64_t host_quota_bytes; /* of one host's bundles */
 	int64_t host_tickets_max;  /* open ones of a host */
 	int64_t grant_life_ms, session_max_s;
-	int64_t resume_ms;    /* how long a session waits for an endpoint whose connection broke */
-	char *intake_program; /* owned; path of towline-intake */
+	char *intake_program;	  /* owned; path of towline-intake */
 	_Atomic unsigned intakes; /* that run now */
 };
 

@@ -6,6 +6,7 @@
 
 #include "desk/change.h"
 #include "desk/desk.h"
+#include "desk/forward.h"
 #include "desk/reply.h"
 #include "desk/session_row.h"
 
@@ -147,5 +148,156 @@ int tl_session_resolve(struct tl_store *store, const char *target,
 	snprintf(ret_target->ticket, sizeof ret_target->ticket, "%s", tl_rows_text(row, 2));
 	snprintf(ret_target->ssh_host_key, sizeof ret_target->ssh_host_key, "%s",
 		 tl_rows_text(row, 3));
+	return 0;
+}
+
+/* ---- asking ----------------------------------------------------------------------------------- */
+
+struct request {
+	struct tl_desk *desk;
+	const struct tl_session_ask *ask;
+	char session[TL_ID_LEN + 1];
+	struct tl_forward_wish wish; /* of what the session may forward */
+	unsigned scopes;
+};
+
+/* Forwarding is never asked for by itself: an engineer has said what for. */
+static int load_wish(struct request *request, struct tl_store *store, int64_t now_ms,
+		     struct tl_err *err)
+{
+	const struct tl_session_ask *ask = request->ask;
+	unsigned forwarding = TL_SCOPE_FORWARDING | TL_SCOPE_AGENT;
+	int r;
+
+	tl_forward_wish_clear(&request->wish);
+	r = tl_forward_wish_load(store, ask->engineer->id, ask->target->host, now_ms,
+				 &request->wish, err);
+	request->scopes =
+		(ask->scopes & ~forwarding) | (ask->scopes & request->wish.scopes & forwarding);
+	return r;
+}
+
+static int fill_grant(const struct request *request, const char *purpose, int64_t now_ms,
+		      struct tl_grant *grant, struct tl_err *err)
+{
+	const struct tl_session_ask *ask = request->ask;
+	const struct tl_desk *desk = request->desk;
+	const char *const *key;
+	int r;
+
+	snprintf(grant->session, sizeof grant->session, "%s", request->session);
+	snprintf(grant->relay, sizeof grant->relay, "%s", desk->relay_id);
+	snprintf(grant->host, sizeof grant->host, "%s", ask->target->host);
+	snprintf(grant->engineer, sizeof grant->engineer, "%s", ask->engineer->login);
+	snprintf(grant->name, sizeof grant->name, "%s", ask->engineer->name);
+	snprintf(grant->ticket, sizeof grant->ticket, "%s", ask->target->ticket);
+	snprintf(grant->purpose, sizeof grant->purpose, "%s", purpose);
+	grant->lane = ask->lane;
+	grant->scopes = request->scopes;
+	grant->issued_ms = grant->not_before_ms = now_ms;
+	grant->expires_ms = now_ms + desk->grant_life_ms;
+	grant->max_s = desk->session_max_s;
+	for (key = ask->keys; *key; key++)
+		if ((r = tl_strv_push(&grant->keys, *key)))
+			return tl_err_set(err, r, "out of memory");
+	for (size_t i = 0;
+	     (request->scopes & TL_SCOPE_FORWARDING) && i < request->wish.forwards.count; i++)
+		if ((r = tl_strv_push(&grant->forwards, request->wish.forwards.items[i])))
+			return tl_err_set(err, r, "out of memory");
+	return 0;
+}
+
+static int tell_request(struct tl_change *change, const struct request *request, const char *ticket,
+			const char *purpose, const char *scopes, const char *jws,
+			struct tl_err *err)
+{
+	const struct tl_session_ask *ask = request->ask;
+	int r = tl_change_tell(
+		change,
+		&(struct tl_fact){.action = "session.request",
+				  .object_kind = "session",
+				  .object = request->session,
+				  .ticket = ticket,
+				  .kind = "session-requested",
+				  .detail = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "session",
+						      request->session, "engineer",
+						      ask->engineer->login, "host",
+						      ask->target->host_name, "lane",
+						      tl_lane_name(ask->lane), "scopes", scopes,
+						      "purpose", purpose)},
+		err);
+
+	if (r)
+		return r;
+	return tl_change_push(change, ask->target->host, "grant",
+			      json_pack("{s:s, s:s}", "session", request->session, "grant", jws),
+			      err);
+}
+
+static int request_session(struct tl_change *change, void *arg, struct tl_err *err)
+{
+	struct request *request = arg;
+	const struct tl_session_ask *ask = request->ask;
+	tl_auto(tl_grant) struct tl_grant grant = {.session = ""};
+	tl_auto(tl_buf) struct tl_buf jws = TL_BUF_INIT(64 * 1024);
+	tl_auto(tl_buf) struct tl_buf scopes = TL_BUF_INIT(128);
+	tl_auto(tl_rows) struct tl_rows *row = NULL;
+	char ticket[TL_ID_LEN + 1], purpose[513];
+	int r = tl_store_row(change->store, "SELECT id, summary FROM ticket WHERE number = $1",
+			     TL_ARGS(TL_ARG_TEXT(ask->target->ticket)), &row, err);
+
+	if (r)
+		return r;
+	snprintf(ticket, sizeof ticket, "%s", tl_rows_text(row, 0));
+	snprintf(purpose, sizeof purpose, "%s",
+		 ask->purpose && *ask->purpose ? ask->purpose : tl_rows_text(row, 1));
+	tl_rows_free(tl_steal(&row));
+	if ((r = load_wish(request, change->store, change->now_ms, err)))
+		return r;
+	tl_scopes_write(request->scopes, &scopes);
+	if ((r = fill_grant(request, purpose, change->now_ms, &grant, err)) ||
+	    (r = tl_grant_sign(&grant, request->desk->authority, &jws, err)) ||
+	    (r = tl_store_exec(
+		     change->store,
+		     "INSERT INTO session (id, ticket_id, host_id, user_id, lane, scopes, "
+		     "purpose, state, grant_jws, requested_ms, expires_ms, address, node) "
+		     "VALUES ($1, $2, $3, $4, $5, $6, $7, 'requested', $8, $9, $10, $11, $12)",
+		     TL_ARGS(TL_ARG_TEXT(request->session), TL_ARG_TEXT(ticket),
+			     TL_ARG_TEXT(ask->target->host), TL_ARG_TEXT(ask->engineer->id),
+			     TL_ARG_TEXT(tl_lane_name(ask->lane)), TL_ARG_TEXT(tl_buf_str(&scopes)),
+			     TL_ARG_TEXT(purpose), TL_ARG_TEXT(tl_buf_str(&jws)),
+			     TL_ARG_INT(change->now_ms), TL_ARG_INT(grant.expires_ms),
+			     TL_ARG_TEXT(ask->address), TL_ARG_TEXT(request->desk->node)),
+		     NULL, err)))
+		return r;
+	return tell_request(change, request, ticket, purpose, tl_buf_str(&scopes), tl_buf_str(&jws),
+			    err);
+}
+
+int tl_session_request(struct tl_desk *desk, struct tl_store *store,
+		       const struct tl_session_ask *ask, char ret_session[static 27],
+		       struct tl_err *err)
+{
+	struct request request = {.desk = desk, .ask = ask};
+	struct tl_id id = tl_id_new(desk->clock);
+	struct tl_change change;
+	int r;
+
+	snprintf(request.session, sizeof request.session, "%s", id.text);
+	tl_change_init_system(&change, store, desk->clock, desk->http, request_session, &request);
+	change.actor_kind = "user";
+	change.actor = ask->engineer->login;
+	change.address = ask->address;
+	tl_broker_expect(desk->broker, request.session);
+	r = tl_change_run(&change, err);
+	tl_forward_wish_clear(&request.wish);
+	if (r) {
+		tl_broker_cancel(desk->broker, request.session);
+		return r;
+	}
+	tl_log_info("session requested", TL_S("session", request.session),
+		    TL_S("engineer", ask->engineer->login), TL_S("host", ask->target->host_name),
+		    TL_S("ticket", ask->target->ticket));
+	memcpy(ret_session, request.session, sizeof request.session);
 	return 0;
 }
