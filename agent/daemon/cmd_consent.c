@@ -20,16 +20,16 @@ static void print_row(const char *label, const json_t *ask, const char *name)
 	putchar('\n');
 }
 
-static void print_list(const char *label, const json_t *texts)
+static void print_scopes(const json_t *scopes)
 {
-	const json_t *text;
+	const json_t *scope;
 	size_t at;
 
-	printf("  %-9s", label);
-	json_array_foreach(texts, at, text)
+	printf("  %-9s", "wants");
+	json_array_foreach(scopes, at, scope)
 	{
 		printf("%s", at ? ", " : "");
-		tl_cmd_print_text(json_string_value(text));
+		tl_cmd_print_text(json_string_value(scope));
 	}
 	putchar('\n');
 }
@@ -42,9 +42,7 @@ static void show_ask(const json_t *ask)
 	print_row("ticket", ask, "ticket");
 	print_row("why", ask, "purpose");
 	print_row("lane", ask, "lane");
-	print_list("wants", json_object_get(ask, "scopes"));
-	if (json_array_size(json_object_get(ask, "forwards")) > 0)
-		print_list("to reach", json_object_get(ask, "forwards"));
+	print_scopes(json_object_get(ask, "scopes"));
 	printf("  %-9sat most %lld min\n", "how long",
 	       (long long)(json_integer_value(json_object_get(ask, "max_s")) + 59) / 60);
 }
@@ -57,8 +55,7 @@ static json_t *ask_scopes(const json_t *asked)
 		{"terminal", "Allow a terminal? [y/N] "},
 		{"exec", "Allow single commands? [y/N] "},
 		{"files", "Allow file transfer? [y/N] "},
-		{"forwarding", "Allow forwarding of connections to these places? [y/N] "},
-		{"agent", "Let them use their own SSH keys from here? [y/N] "},
+		{"forwarding", "Allow forwarding of connections? [y/N] "},
 	};
 	json_t *given = json_array();
 	const json_t *scope;

@@ -34,8 +34,6 @@ json_t *tl_session_json(const struct tl_session *session)
 			  state_name(session->state), "max_s", (json_int_t)session->max_s);
 	char text[TL_TIME_TEXT];
 
-	if (json && (scopes & TL_SCOPE_FORWARDING))
-		json_object_set_new(json, "forwards", tl_grant_texts_json(&grant->forwards));
 	if (json && session->started_ms) {
 		tl_time_rfc3339(session->started_ms, text);
 		json_object_set_new(json, "started", json_string(text));

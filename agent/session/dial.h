@@ -4,25 +4,34 @@
 #define TOWLINE_SESSION_DIAL_H
 
 #include <curl/curl.h>
+#include <stdatomic.h>
 #include <towline/buf.h>
-#include <uv.h>
+#include <towline/line.h>
 
 #include "session/request.h"
 
 #define TL_DIAL_TIMEOUT_MS 30000
+#define TL_DIAL_REST_MAX ((size_t)64 * 1024)
 
-/* Blocking, up to TL_DIAL_TIMEOUT_MS. *ret_curl is connected and upgraded; bytes that came behind the
- * response stand in `rest`. TL_EAUTH, TL_EDENIED or TL_EUNREACH with the relay's answer. */
-TL_MUST_CHECK int tl_dial(const struct tl_session_request *request, CURL **ret_curl,
-			  struct tl_buf *rest, struct tl_err *err);
+struct tl_dial_ask {
+	const char *access_token;
+	struct tl_line_hello hello; /* without a token: for a new stream */
+	int64_t timeout_ms;
+	const atomic_bool *cancelled; /* looked at now and then; NULL: never cancelled */
+};
 
-/* Carries bytes between the dialled stream and `fd` (non-blocking, taken over) until either ends, then
- * closes both and calls on_end. */
-struct tl_carrier;
-TL_MUST_CHECK int tl_carrier_start(uv_loop_t *loop, CURL *curl, int fd, const struct tl_buf *rest,
-				   void (*on_end)(void *arg), void *arg,
-				   struct tl_carrier **ret_carrier, struct tl_err *err);
-/* Sends what is queued, for a moment, and frees it. No callback follows. */
-void tl_carrier_free(struct tl_carrier *carrier);
+struct tl_dialled {
+	CURL *curl;	    /* connected and upgraded; the caller's to clean up */
+	struct tl_buf rest; /* bytes that came behind the response */
+	bool is_line;	    /* the relay speaks in frames, and said: */
+	struct tl_line_hello hello;
+};
+void tl_dialled_clear(struct tl_dialled *dialled);
+TL_DEFINE_AUTO(tl_dialled, tl_dialled_clear);
+
+/* Blocking. TL_EAUTH, TL_EDENIED, or TL_EBUSY, TL_EUNREACH, TL_ETIMEOUT, after which another try may
+ * help; with the relay's answer. */
+TL_MUST_CHECK int tl_dial(const struct tl_session_request *request, const struct tl_dial_ask *ask,
+			  struct tl_dialled *ret_dialled, struct tl_err *err);
 
 #endif

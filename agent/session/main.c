@@ -13,7 +13,7 @@
 #include <towline/program.h>
 #include <towline/str.h>
 
-#include "session/dial.h"
+#include "session/carrier.h"
 #include "session/orders.h"
 #include "session/session.h"
 #include "session/upload.h"
@@ -146,6 +146,8 @@ static void on_end(void *arg, const struct tl_session_outcome *outcome)
 	struct program *program = arg;
 
 	snprintf(program->reason, sizeof(program->reason), "%s", outcome->reason);
+	tl_log_info("the session ends", TL_S("session", program->request.session),
+		    TL_S("reason", outcome->reason));
 	program->bytes_in = outcome->bytes_in;
 	program->bytes_out = outcome->bytes_out;
 	tl_session_free(tl_steal(&program->session));
@@ -154,9 +156,13 @@ static void on_end(void *arg, const struct tl_session_outcome *outcome)
 	uv_close((uv_handle_t *)&program->term, NULL);
 }
 
-static void on_carrier_end(void *arg)
+/* The SSH side sees the end of its stream by itself; why it came, it is told. */
+static void on_carrier_end(void *arg, const char *sentence)
 {
-	(void)arg; /* the SSH side sees the end of its stream */
+	struct program *program = arg;
+
+	if (sentence && program->session)
+		tl_session_stop(program->session, sentence);
 }
 
 static void on_token(void *arg, const char *access_token)
@@ -165,6 +171,8 @@ static void on_token(void *arg, const char *access_token)
 
 	if (program->upload)
 		tl_recording_upload_token(program->upload, access_token);
+	if (program->carrier)
+		tl_carrier_token(program->carrier, access_token);
 }
 
 static void on_stop(void *arg, const char *reason)
@@ -187,19 +195,21 @@ static void on_term(uv_signal_t *handle, int number)
 
 static int call_home(struct program *program, int *ret_fd, struct tl_err *err)
 {
-	tl_auto(tl_buf) struct tl_buf rest = TL_BUF_INIT(64 * 1024);
-	CURL *curl = NULL;
+	const struct tl_dial_ask ask = {.access_token = program->request.access_token,
+					.timeout_ms = TL_DIAL_TIMEOUT_MS};
+	const struct tl_carrier_config config = {.request = &program->request,
+						 .clock = tl_clock_system(),
+						 .on_end = on_carrier_end,
+						 .arg = program};
+	tl_auto(tl_dialled) struct tl_dialled dialled = {.curl = NULL};
 	int pair[2];
-	int rc = tl_dial(&program->request, &curl, &rest, err);
+	int rc = tl_dial(&program->request, &ask, &dialled, err);
 
 	if (rc != 0)
 		return rc;
-	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) {
-		curl_easy_cleanup(curl);
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
 		return tl_err_set(err, TL_EIO, "no descriptors left");
-	}
-	rc = tl_carrier_start(&program->loop, curl, pair[0], &rest, on_carrier_end, program,
-			      &program->carrier, err);
+	rc = tl_carrier_start(&program->loop, &dialled, pair[0], &config, &program->carrier, err);
 	if (rc != 0)
 		close(pair[1]);
 	else

@@ -5,7 +5,6 @@
 #include <towline/log.h>
 #include <towline/str.h>
 
-#include "session/listener.h"
 #include "session/process.h"
 #include "ssh/server.h"
 
@@ -15,7 +14,6 @@ struct tl_session {
 	uv_timer_t limit; /* max_s of the grant */
 	struct tl_session_helper *helper;
 	struct tl_ssh_server *server;
-	struct tl_listeners *listeners;
 	bool stopping, helper_lost, freed;
 	char reason[200];
 };
@@ -145,135 +143,41 @@ static const char *objection(const struct tl_session *session,
 	return NULL;
 }
 
-static void begin(struct tl_session *session, struct tl_ssh_server_channel *channel,
-		  const char *agent_socket)
+static void on_start(void *arg, struct tl_ssh_server_channel *channel)
 {
+	struct tl_session *session = arg;
 	struct tl_process_config config = {
 		.loop = session->loop,
 		.helper = session->helper,
 		.session = session->config.request->session,
 		.record = session->config.record,
-		.agent_socket = agent_socket,
 		.on_record_failed = on_record_failed,
 		.arg = session,
 	};
+	const char *why = objection(session, channel);
 	struct tl_process *process = NULL;
 	struct tl_err err = TL_ERR_INIT;
 
-	if (tl_process_start(&config, channel, &process, &err) != 0)
-		tl_ssh_channel_answer(channel, false, tl_err_text(&err));
-	channel->data = process;
-}
-
-/* What a program does without is said to who asked for it, and noted. */
-static void forgo(struct tl_session *session, struct tl_ssh_server_channel *channel,
-		  const char *sentence)
-{
-	note(session, channel->number, sentence);
-	tl_ssh_channel_say(channel, sentence);
-}
-
-static void on_agent(void *arg, const char *path, const struct tl_err *err)
-{
-	struct tl_ssh_server_channel *channel = arg;
-	struct tl_session *session = tl_ssh_server_arg(channel->server);
-	char sentence[TL_ERR_TEXT_MAX + 64];
-
-	if (!path) {
-		snprintf(sentence, sizeof(sentence), "your ssh-agent is not forwarded: %s",
-			 tl_err_text(err));
-		forgo(session, channel, sentence);
-	}
-	begin(session, channel, path);
-}
-
-static void on_start(void *arg, struct tl_ssh_server_channel *channel)
-{
-	struct tl_session *session = arg;
-	const char *why = objection(session, channel);
-
-	if (why) {
+	if (why)
 		note(session, channel->number, why);
+	else if (tl_process_start(&config, channel, &process, &err) != 0)
+		why = tl_err_text(&err);
+	channel->data = process;
+	if (why)
 		tl_ssh_channel_answer(channel, false, why);
-		return;
-	}
-	if (channel->wants_x11)
-		forgo(session, channel, "X11 is not forwarded by Towline");
-	if (channel->wants_agent && (session->config.request->scopes & TL_SCOPE_AGENT)) {
-		tl_listeners_need_agent(session->listeners, on_agent, channel);
-		return;
-	}
-	if (channel->wants_agent)
-		forgo(session, channel,
-		      "your ssh-agent is not forwarded: consent does not cover it (scope agent)");
-	begin(session, channel, NULL);
 }
-
-/* ---- forwarding ------------------------------------------------------------------------------- */
-
-static struct tl_forward_config forward_config(struct tl_session *session)
-{
-	return (struct tl_forward_config){
-		.errand = {.loop = session->loop,
-			   .helper = session->helper,
-			   .session = session->config.request->session},
-		.record = session->config.record,
-		.on_record_failed = on_record_failed,
-		.arg = session,
-	};
-}
-
-static bool may_forward(const struct tl_session *session)
-{
-	return session->config.request->scopes & TL_SCOPE_FORWARDING;
-}
-
-static enum tl_ssh_answer on_forward(void *arg, struct tl_ssh_server_channel *channel)
-{
-	static const char no_scope[] =
-		"forwarding was refused: consent does not cover it (scope forwarding)";
-	struct tl_session *session = arg;
-	struct tl_forward_config config = forward_config(session);
-	struct tl_forward *forward = NULL;
-	struct tl_err err = TL_ERR_INIT;
-
-	if (!may_forward(session))
-		tl_err_set(&err, TL_EDENIED, "%s", no_scope);
-	else if (tl_forward_direct(&config, channel, &forward, &err) == 0) {
-		channel->data = forward;
-		return TL_SSH_LATER;
-	}
-	tl_forward_refused(&config, channel->number, &channel->route, tl_err_text(&err));
-	tl_ssh_server_explain(session->server, tl_err_text(&err));
-	return TL_SSH_REFUSE;
-}
-
-static void on_listen(void *arg, struct tl_ssh_listen *listen)
-{
-	const struct tl_session *session = arg;
-
-	tl_listeners_ask(session->listeners, listen, may_forward(session));
-}
-
-static void on_opened(void *arg, struct tl_ssh_server_channel *channel, bool accepted)
-{
-	(void)arg;
-	tl_forward_opened(channel->data, accepted);
-}
-
-/* ---- channels --------------------------------------------------------------------------------- */
 
 static void on_resize(void *arg, struct tl_ssh_server_channel *channel)
 {
 	(void)arg;
-	if (channel->data && !channel->forward)
+	if (channel->data)
 		tl_process_resize(channel->data);
 }
 
 static void on_signal(void *arg, struct tl_ssh_server_channel *channel, const char *name)
 {
 	(void)arg;
-	if (channel->data && !channel->forward)
+	if (channel->data)
 		tl_process_signal(channel->data, name);
 }
 
@@ -287,31 +191,20 @@ static void on_refused(void *arg, struct tl_ssh_server_channel *channel, const c
 static bool on_pump(void *arg, struct tl_ssh_server_channel *channel)
 {
 	(void)arg;
-	if (!channel->data)
-		return false;
-	return channel->forward ? tl_forward_pump(channel->data) : tl_process_pump(channel->data);
+	return channel->data && tl_process_pump(channel->data);
 }
 
 static void on_gone(void *arg, struct tl_ssh_server_channel *channel)
 {
-	const struct tl_session *session = arg;
-
-	if (channel->forward)
-		tl_forward_free(channel->data);
-	else
-		tl_process_free(channel->data);
+	(void)arg;
+	tl_process_free(channel->data);
 	channel->data = NULL;
-	tl_listeners_forget(session->listeners, channel);
-	tl_listeners_resume(session->listeners);
 }
 
 static const struct tl_ssh_server_handlers handlers = {
 	.key = on_key,
 	.login = on_login,
 	.start = on_start,
-	.forward = on_forward,
-	.listen = on_listen,
-	.opened = on_opened,
 	.resize = on_resize,
 	.signal = on_signal,
 	.refused = on_refused,
@@ -326,7 +219,6 @@ int tl_session_start(uv_loop_t *loop, int fd, const struct tl_session_config *co
 		     struct tl_session **ret_session, struct tl_err *err)
 {
 	struct tl_session *session = calloc(1, sizeof(*session));
-	struct tl_forward_config forwards;
 	int rc = session ? tl_session_helper_connect(loop, config->request->helper_socket,
 						     on_helper_lost, on_helper_ended, session,
 						     &session->helper, err)
@@ -339,20 +231,13 @@ int tl_session_start(uv_loop_t *loop, int fd, const struct tl_session_config *co
 	}
 	session->config = *config;
 	session->loop = loop;
-	forwards = forward_config(session);
-	rc = tl_listeners_new(&forwards, &session->listeners, err);
-	if (rc != 0)
-		close(fd);
-	else
-		rc = tl_ssh_server_new(loop, fd, config->host_key, &handlers, session,
-				       &session->server, err);
+	rc = tl_ssh_server_new(loop, fd, config->host_key, &handlers, session, &session->server,
+			       err);
 	if (rc != 0) {
-		tl_listeners_free(session->listeners);
 		tl_session_helper_free(session->helper);
 		free(session);
 		return rc;
 	}
-	tl_listeners_serve(session->listeners, session->server);
 	uv_timer_init(loop, &session->limit);
 	session->limit.data = session;
 	uv_timer_start(&session->limit, on_limit, (uint64_t)config->request->max_s * 1000, 0);
@@ -370,7 +255,6 @@ void tl_session_free(struct tl_session *session)
 	if (!session)
 		return;
 	tl_ssh_server_free(session->server);
-	tl_listeners_free(session->listeners);
 	tl_session_helper_free(session->helper);
 	uv_close((uv_handle_t *)&session->limit, on_timer_closed);
 }

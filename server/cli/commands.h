@@ -24,7 +24,15 @@ int tl_command_bundle_diff(const struct tl_cli *cli, struct tl_err *err);
  * snapshots that differ are told apart from success. */
 int tl_command_bundle_status(int failed);
 
-int tl_command_forward(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_connect(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_session_request(const struct tl_cli *cli, struct tl_err *err);
+
+int tl_command_roster_init(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_roster_add(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_roster_remove(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_roster_sign(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_roster_verify(const struct tl_cli *cli, struct tl_err *err);
+int tl_command_roster_publish(const struct tl_cli *cli, struct tl_err *err);
 
 int tl_command_sessions(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_session_stop(const struct tl_cli *cli, struct tl_err *err);

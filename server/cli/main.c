@@ -4,7 +4,6 @@
 
 #include <curl/curl.h>
 #include <towline/bundle_command.h>
-#include <towline/forward.h>
 
 static const struct tl_cli_option json_option[] = {
 	{0, "json", NULL, "Print JSON, for programs."},
@@ -31,15 +30,57 @@ static const struct tl_cli_option key_options[] = {
 	TL_BUNDLE_KEY_OPTIONS,
 	{0},
 };
-static const struct tl_cli_option forward_options[] = {
-	{'A', "agent", NULL, "Your ssh-agent too (ssh -A)."},
-	{0, "minutes", "NUMBER", "For how long sessions ask for it, 1 to 720 (default 60)."},
-	{0, "json", NULL, "Print JSON, for programs."},
-	{0},
-};
 static const struct tl_cli_option sessions_options[] = {
 	{'t', "ticket", "TICKET", "Only this ticket's sessions."},
 	{0, "json", NULL, "Print JSON, for programs."},
+	{0},
+};
+#define WISH_OPTIONS \
+	{0, "purpose", "TEXT", \
+	 "Why, in your own words; else $TOWLINE_PURPOSE, else the ticket's summary stands for " \
+	 "it."}, \
+		{0, "scopes", "LIST", \
+		 "What for: terminal, exec, files, forwarding (terminal,exec,files)."}, \
+		{0, "minutes", "NUMBER", "How long at most."}, \
+		{0, "user", "ACCOUNT", \
+		 "Run as this account of the host, where its policy allows."}, \
+		{0, "break-glass", NULL, \
+		 "An emergency: ask nobody. The host's policy must allow it to you; it is told " \
+		 "loudly."}, \
+	{ \
+		0, "key", "FILE", \
+			"Sign by this key; else by one that is in ssh-agent, or in ~/.ssh." \
+	}
+
+static const struct tl_cli_option connect_options[] = {
+	WISH_OPTIONS,
+	{0, "ssh-config", "FILE", "Configuration of the ssh that reaches the relay."},
+	{0},
+};
+static const struct tl_cli_option request_options[] = {
+	WISH_OPTIONS,
+	{'t', "ticket", "TICKET", "The ticket that the request has to be under."},
+	{0, "lane", "LANE", "end-to-end (the default) or bastion."},
+	{0, "unsigned", NULL, "Do not fail without a key to sign by."},
+	{0, "no-wait", NULL, "Do not wait for the answer of the host."},
+	{0, "json", NULL, "Print JSON, for programs."},
+	{0},
+};
+static const struct tl_cli_option add_options[] = {
+	{0, "name", "NAME", "As people know the engineer (default: the login)."},
+	{0, "key", "FILE", "A public key of the engineer; may be given several times."},
+	{0, "scopes", "LIST", "What the engineer may ask for (default: everything)."},
+	{0, "expires", "TIME", "When the entry ends: 2027-01-31T00:00:00Z."},
+	{0, "break-glass", NULL, "The engineer may claim emergencies."},
+	{0},
+};
+static const struct tl_cli_option sign_options[] = {
+	{0, "key", "FILE", "The offline key."},
+	{0, "days", "NUMBER", "How long the roster is good (90)."},
+	{0},
+};
+static const struct tl_cli_option roster_verify_options[] = {
+	{0, "fingerprint", "SHA256:…", "The key that must have signed it."},
 	{0},
 };
 static const struct tl_cli_option stop_options[] = {
@@ -79,6 +120,9 @@ static const struct tl_cli_option ssh_config_options[] = {
 	{0, "short", NULL,
 	 "Let `ssh HOST` mean the relay's host too. Hosts name themselves: only where you trust "
 	 "those who enrol them."},
+	{0, "signed", NULL,
+	 "Reach hosts by `towline connect`, which signs each request: for hosts that want it so."},
+	{0, "key", "FILE", "The same, signed by this key."},
 	{0},
 };
 
@@ -106,17 +150,19 @@ static const struct tl_cli_command commands[] = {
 	TL_BUNDLE_DIFF_COMMAND("bundle diff", tl_command_bundle_diff),
 	{"bundle extract", "FILE [DIRECTORY]", 1, 2, "Unpack a bundle safely below a directory",
 	 NULL, key_options, tl_command_bundle_extract},
-	{"forward", "HOST|TICKET [PLACE…]", 1, 1 + TL_FORWARDS_MAX,
-	 "Ask to forward connections through a host",
-	 "Your sessions to the host then ask for the scope forwarding and these places: "
-	 "HOST:PORT (db-1.internal:5432, 127.0.0.1:*, *.internal:443, 10.0.0.0/8:22) for ssh -L, "
-	 "-D, "
-	 "-W and -J, listen:ADDRESS:PORT for ssh -R. The host's policy and the person there "
-	 "decide. "
-	 "Without PLACE and --agent nothing is asked for any more.",
-	 forward_options, tl_command_forward},
 	{"sessions", NULL, 0, 0, "List remote sessions", NULL, sessions_options,
 	 tl_command_sessions},
+	{"connect", "HOST|TICKET", 1, 1,
+	 "Carry an SSH connection to a host, under a signed request",
+	 "Made for OpenSSH's ProxyCommand; `towline ssh-config --signed` writes it. Signs the "
+	 "request "
+	 "by your own key, and lets ssh carry the bytes.",
+	 connect_options, tl_command_connect},
+	{"session request", "HOST|TICKET", 1, 1, "Ask for a session, signed by your own key",
+	 "Waits for the answer of the person at the host. The next connection to the host takes "
+	 "the "
+	 "session up: `ssh -J towline-relay HOST`.",
+	 request_options, tl_command_session_request},
 	{"session stop", "SESSION", 1, 1, "End a running session", NULL, stop_options,
 	 tl_command_session_stop},
 	{"session get", "SESSION|FILE", 1, 1, "Fetch a session's recording", NULL, get_options,
@@ -144,6 +190,21 @@ static const struct tl_cli_command commands[] = {
 	 "shows, "
 	 "and prints recovery codes. From then on ssh asks for a code after your key.",
 	 NULL, tl_command_totp_enrol},
+	{"roster init", "FILE", 1, 1, "Begin a roster of engineers", NULL, NULL,
+	 tl_command_roster_init},
+	{"roster add", "FILE LOGIN", 2, 2, "Put an engineer on the roster, or change the entry",
+	 NULL, add_options, tl_command_roster_add},
+	{"roster remove", "FILE LOGIN", 2, 2, "Take an engineer off the roster", NULL, NULL,
+	 tl_command_roster_remove},
+	{"roster sign", "FILE", 1, 1, "Sign the roster by the offline key",
+	 "Raises the version, sets the expiry and writes FILE.sig, which `ssh-keygen -Y verify` "
+	 "checks "
+	 "too (namespace roster@towline). Prints the key's fingerprint, which endpoints pin.",
+	 sign_options, tl_command_roster_sign},
+	{"roster verify", "FILE", 1, 1, "Check a roster and its signature, and show it", NULL,
+	 roster_verify_options, tl_command_roster_verify},
+	{"roster publish", "FILE", 1, 1, "Hand a signed roster to the relay, for every endpoint",
+	 NULL, NULL, tl_command_roster_publish},
 	{"ssh-config", NULL, 0, 0, "Print ssh_config blocks for every host",
 	 "Write it to ~/.ssh/towline.conf and add `Include towline.conf` to ~/.ssh/config: then "
 	 "`ssh HOST.towline`, scp, sftp and rsync go through the relay, end to end, and never ask "

@@ -1,5 +1,6 @@
 #include "cli/api.h"
 #include "cli/commands.h"
+#include "cli/door.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -7,14 +8,8 @@
 #include <strings.h>
 #include <towline/program.h>
 
-/* The front door as HOST and PORT, from the profile's "ssh" key. */
-struct front_door {
-	char host[256];
-	char port[8];
-};
-
-static int read_front_door(const struct tl_profile *profile, struct front_door *ret_door,
-			   struct tl_err *err)
+int tl_front_door_read(const struct tl_profile *profile, struct tl_front_door *ret_door,
+		       struct tl_err *err)
 {
 	const char *colon = strrchr(profile->ssh, ':');
 	uint64_t port;
@@ -39,7 +34,9 @@ static bool fits_ssh_config(const char *name)
 /* What every block says: host keys come from the relay, and nothing else is believed. */
 struct generated {
 	const char *command, *path; /* of towline and its configuration */
-	struct front_door door;
+	struct tl_front_door door;
+	bool is_signed;	 /* requests are signed, by `towline connect` */
+	const char *key; /* by this file; NULL: it finds one */
 };
 
 static void print_trust(const struct generated *generated)
@@ -50,6 +47,17 @@ static void print_trust(const struct generated *generated)
 	       generated->command, generated->path);
 }
 
+/* The way to a host: through the front door, or by a request that the engineer's key signs. */
+static void print_way(const struct generated *generated)
+{
+	if (!generated->is_signed)
+		printf("\tProxyJump towline-relay\n");
+	else
+		printf("\tProxyCommand %s --config %s connect%s%s %%h\n", generated->command,
+		       generated->path, generated->key ? " --key " : "",
+		       generated->key ? generated->key : "");
+}
+
 static void print_relay_block(const struct generated *generated)
 {
 	printf("# Made by `towline ssh-config`; include it from ~/.ssh/config.\n"
@@ -58,8 +66,8 @@ static void print_relay_block(const struct generated *generated)
 	       "\tPort %s\n",
 	       generated->door.host, generated->door.port);
 	print_trust(generated);
-	printf("Host T-* t-*\n"
-	       "\tProxyJump towline-relay\n");
+	printf("Host T-* t-*\n");
+	print_way(generated);
 	print_trust(generated);
 }
 
@@ -71,9 +79,9 @@ static void print_host_block(const struct generated *generated, const char *host
 		     strcasecmp(host, generated->door.host) == 0;
 
 	printf("Host %s%s%s.towline\n"
-	       "\tHostName %s\n"
-	       "\tProxyJump towline-relay\n",
+	       "\tHostName %s\n",
 	       bare && !taken ? host : "", bare && !taken ? " " : "", host, host);
+	print_way(generated);
 	print_trust(generated);
 }
 
@@ -101,7 +109,7 @@ int tl_command_ssh_config(const struct tl_cli *cli, struct tl_err *err)
 	if (rc == 0)
 		rc = tl_profile_path(cli, &path, err);
 	if (rc == 0)
-		rc = read_front_door(tl_api_profile(api), &generated.door, err);
+		rc = tl_front_door_read(tl_api_profile(api), &generated.door, err);
 	if (rc == 0)
 		rc = tl_program_path("towline", command, err);
 	if (rc == 0)
@@ -110,6 +118,8 @@ int tl_command_ssh_config(const struct tl_cli *cli, struct tl_err *err)
 		return rc;
 	generated.command = command;
 	generated.path = path;
+	generated.is_signed = tl_cli_has(cli, "signed") || tl_cli_has(cli, "key");
+	generated.key = tl_cli_get(cli, "key");
 	print_blocks(&generated, hosts, tl_cli_has(cli, "short"));
 	return 0;
 }
@@ -134,7 +144,7 @@ static void print_known_host(const char *name, const char *port, const char *lin
 
 /* The line of `host` under `name`, which is the host's own or a ticket's number. No host answers in the
  * front door's place. */
-static void print_host(const struct front_door *door, const json_t *host, const char *name)
+static void print_host(const struct tl_front_door *door, const json_t *host, const char *name)
 {
 	if (fits_ssh_config(name) && strcasecmp(name, door->host) != 0)
 		print_known_host(name, NULL,
@@ -166,7 +176,7 @@ static int find_ticket_host(struct tl_api *api, const char *number, char ret_nam
 	return 0;
 }
 
-static bool names_door(const struct front_door *door, const char *wanted)
+static bool names_door(const struct tl_front_door *door, const char *wanted)
 {
 	char text[280];
 
@@ -175,7 +185,7 @@ static bool names_door(const struct front_door *door, const char *wanted)
 	       (tl_streq(door->port, "22") && tl_streq(wanted, door->host));
 }
 
-static int print_relay_key(struct tl_api *api, const struct front_door *door, struct tl_err *err)
+static int print_relay_key(struct tl_api *api, const struct tl_front_door *door, struct tl_err *err)
 {
 	tl_json *relay = NULL;
 	int rc = tl_api_get(api, "/v1/relay", &relay, err);
@@ -187,7 +197,7 @@ static int print_relay_key(struct tl_api *api, const struct front_door *door, st
 }
 
 /* `wanted` NULL: every host. */
-static int print_host_keys(struct tl_api *api, const struct front_door *door, const char *wanted,
+static int print_host_keys(struct tl_api *api, const struct tl_front_door *door, const char *wanted,
 			   struct tl_err *err)
 {
 	char ticket_host[256] = "";
@@ -214,11 +224,11 @@ int tl_command_known_hosts(const struct tl_cli *cli, struct tl_err *err)
 {
 	const char *wanted = tl_cli_operand(cli, 0);
 	tl_auto(tl_api) struct tl_api *api = NULL;
-	struct front_door door = {.host = ""};
+	struct tl_front_door door = {.host = ""};
 	int rc = tl_api_open(cli, &api, err);
 
 	if (rc == 0)
-		rc = read_front_door(tl_api_profile(api), &door, err);
+		rc = tl_front_door_read(tl_api_profile(api), &door, err);
 	if (rc == 0 && (!wanted || names_door(&door, wanted)))
 		rc = print_relay_key(api, &door, err);
 	if (rc == 0 && (!wanted || !names_door(&door, wanted)))

@@ -48,7 +48,8 @@ struct tl_desk {
 	uint64_t host_quota_bytes; /* of one host's bundles */
 	int64_t host_tickets_max;  /* open ones of a host */
 	int64_t grant_life_ms, session_max_s;
-	char *intake_program;	  /* owned; path of towline-intake */
+	int64_t resume_ms;    /* how long a session waits for an endpoint whose connection broke */
+	char *intake_program; /* owned; path of towline-intake */
 	_Atomic unsigned intakes; /* that run now */
 };
 

@@ -52,11 +52,12 @@ void tl_bundle_signature(struct tl_http_call *call);
 /* evidence.c */
 void tl_session_note_call(struct tl_http_call *call);
 void tl_session_proof(struct tl_http_call *call);
-
-/* forward.c */
-void tl_forward_ask(struct tl_http_call *call);
-
-/* session_api.c, session_host.c, callhome.c */
+/* roster_api.c */
+void tl_roster_show_call(struct tl_http_call *call);
+void tl_roster_publish_call(struct tl_http_call *call);
+/* session_api.c, session_ask.c, session_host.c, callhome.c */
+void tl_session_statement(struct tl_http_call *call);
+void tl_target_show(struct tl_http_call *call);
 void tl_session_list(struct tl_http_call *call);
 void tl_session_show(struct tl_http_call *call);
 void tl_session_create(struct tl_http_call *call);

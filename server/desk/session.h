@@ -46,7 +46,13 @@ struct tl_session_ask {
 	const struct tl_session_target *target;
 	enum tl_lane lane;
 	unsigned scopes;
-	const char *purpose;	 /* NULL: the ticket's summary */
+	const char *purpose; /* the engineer's own words; NULL: the ticket's summary */
+	const char *user;    /* account that is asked for; NULL: the host's policy says */
+	int64_t max_s;	     /* 0: as long as this relay allows */
+	bool break_glass;    /* an emergency: nobody is to be asked */
+	bool by_api; /* no SSH connection waits yet: one claims it (tl_session_claim). In the bastion lane the
+			grant is made then, since its key is that connection's. */
+	const char *statement, *signature; /* the engineer's own request; NULL: none */
 	const char *const *keys; /* authorized_keys lines for the grant, NULL-terminated */
 	const char *address;	 /* the engineer's */
 };
@@ -54,6 +60,19 @@ struct tl_session_ask {
 TL_MUST_CHECK int tl_session_request(struct tl_desk *desk, struct tl_store *store,
 				     const struct tl_session_ask *ask, char ret_session[static 27],
 				     struct tl_err *err);
+
+struct tl_session_claim {
+	const struct tl_engineer *engineer;
+	const char *target; /* as typed, or the session's id */
+	enum tl_lane lane;
+	const char *key_line; /* bastion lane: what the grant is to carry */
+};
+/* Takes up what the engineer asked for by the API and nobody has taken up yet. TL_ENOENT: there is none, ask anew;
+ * TL_EDENIED with the reason for a session that was named and is over. */
+TL_MUST_CHECK int tl_session_claim(struct tl_desk *desk, struct tl_store *store,
+				   const struct tl_session_claim *claim,
+				   char ret_session[static 27],
+				   struct tl_session_target *ret_target, struct tl_err *err);
 
 /* Facts, each written to session row, timeline and audit in one transaction. */
 TL_MUST_CHECK int tl_session_opened(struct tl_desk *desk, struct tl_store *store,

@@ -46,6 +46,9 @@ json_t *tl_session_make(const struct tl_rows *row)
 	tl_json_set(session, "bytes_out", json_integer(tl_rows_int(row, 16)));
 	tl_json_set(session, "recording", json_boolean(!tl_rows_is_null(row, 17)));
 	tl_json_set(session, "note", tl_row_text(row, 19));
+	tl_json_set(session, "user", tl_row_text(row, 20));
+	tl_json_set(session, "break_glass", json_boolean(tl_rows_int(row, 21)));
+	tl_json_set(session, "signed", json_boolean(tl_rows_int(row, 22)));
 	return session;
 }
 
@@ -69,8 +72,8 @@ void tl_session_list(struct tl_http_call *call)
 	tl_reply_list(call, r, list, &err);
 }
 
-static int load_shown(struct tl_store *store, const char *id, json_t **ret_session,
-		      struct tl_err *err)
+int tl_session_shown(struct tl_store *store, const char *id, json_t **ret_session,
+		     struct tl_err *err)
 {
 	tl_auto(tl_rows) struct tl_rows *row = NULL;
 	int r = tl_store_row(store,
@@ -83,7 +86,7 @@ static int load_shown(struct tl_store *store, const char *id, json_t **ret_sessi
 	if (r)
 		return r;
 	*ret_session = tl_session_make(row);
-	tl_json_set(*ret_session, "recording_facts", tl_row_json(row, 20));
+	tl_json_set(*ret_session, "recording_facts", tl_row_json(row, 23));
 	return 0;
 }
 
@@ -92,84 +95,10 @@ void tl_session_show(struct tl_http_call *call)
 	struct tl_err err = TL_ERR_INIT;
 	json_t *session;
 
-	if (load_shown(tl_desk_store(call), tl_http_param(call, "id"), &session, &err))
+	if (tl_session_shown(tl_desk_store(call), tl_http_param(call, "id"), &session, &err))
 		tl_reply_failure(call, NULL, &err);
 	else
 		tl_http_reply(call, 200, session);
-}
-
-/* ---- asking ----------------------------------------------------------------------------------- */
-
-struct asking {
-	const char *target, *lane, *scopes, *purpose;
-};
-
-static const struct tl_json_member asking_members[] = {
-	{"target", TL_JSON_NAME, true, offsetof(struct asking, target), 0, 255},
-	{"lane", TL_JSON_NAME, false, offsetof(struct asking, lane), 0, 16},
-	{"scopes", TL_JSON_TEXT, false, offsetof(struct asking, scopes), 0, 64},
-	{"purpose", TL_JSON_TEXT, false, offsetof(struct asking, purpose), 0, 512},
-};
-
-static int load_engineer(const struct tl_http_call *call, struct tl_engineer *engineer,
-			 struct tl_strv *keys, struct tl_err *err)
-{
-	const struct tl_principal *principal = tl_http_principal(call);
-	tl_auto(tl_rows) struct tl_rows *row = NULL;
-	int r = tl_store_row(tl_desk_store(call),
-			     "SELECT id, login, name FROM app_user WHERE id = $1",
-			     TL_ARGS(TL_ARG_TEXT(principal->id)), &row, err);
-
-	if (r)
-		return r;
-	snprintf(engineer->id, sizeof engineer->id, "%s", tl_rows_text(row, 0));
-	snprintf(engineer->login, sizeof engineer->login, "%s", tl_rows_text(row, 1));
-	snprintf(engineer->name, sizeof engineer->name, "%s", tl_rows_text(row, 2));
-	tl_rows_free(tl_steal(&row));
-	r = tl_session_keys(tl_desk_store(call), engineer->id, keys, err);
-	if (r == 0 && keys->count == 0)
-		return tl_err_set(err, TL_EDENIED, "%s has no SSH key registered",
-				  principal->login);
-	return r;
-}
-
-static int ask(struct tl_http_call *call, char session[static TL_ID_LEN + 1], struct tl_err *err)
-{
-	struct asking asking = {.lane = "end-to-end", .scopes = "terminal,exec"};
-	tl_auto(tl_strv) struct tl_strv keys = TL_STRV_INIT;
-	struct tl_session_target target;
-	struct tl_engineer engineer;
-	struct tl_session_ask wanted = {.engineer = &engineer, .target = &target};
-	int r;
-
-	if ((r = tl_json_read(tl_http_json(call), asking_members, TL_ARRAY_LEN(asking_members),
-			      &asking, err)) ||
-	    (r = tl_scopes_parse(asking.scopes, &wanted.scopes, err)))
-		return r;
-	if (tl_lane_parse(asking.lane, &wanted.lane))
-		return tl_err_set(err, TL_EINVAL, "lane is \"end-to-end\" or \"bastion\"");
-	if ((r = load_engineer(call, &engineer, &keys, err)) ||
-	    (r = tl_session_resolve(tl_desk_store(call), asking.target, &target, err)))
-		return r;
-	wanted.purpose = asking.purpose;
-	wanted.keys = (const char *const *)keys.items;
-	wanted.address = tl_http_peer(call);
-	return tl_session_request(tl_desk_of(call), tl_desk_store(call), &wanted, session, err);
-}
-
-void tl_session_create(struct tl_http_call *call)
-{
-	struct tl_err err = TL_ERR_INIT;
-	char session[TL_ID_LEN + 1], location[64];
-	json_t *shown;
-
-	if (ask(call, session, &err) || load_shown(tl_desk_store(call), session, &shown, &err)) {
-		tl_reply_failure(call, NULL, &err);
-		return;
-	}
-	snprintf(location, sizeof location, "/v1/sessions/%s", session);
-	tl_http_add_header(call, "Location", location);
-	tl_http_reply(call, 201, shown);
 }
 
 /* ---- stopping --------------------------------------------------------------------------------- */

@@ -36,6 +36,16 @@ int tl_session_load(struct tl_store *store, const char *session, struct tl_sessi
 	return 0;
 }
 
+int tl_session_load_own(const struct tl_http_call *call, struct tl_store *store,
+			const char *session, struct tl_session_row *ret_row, struct tl_err *err)
+{
+	int r = tl_session_load(store, session, ret_row, err);
+
+	if (r == 0 && !tl_streq(ret_row->host, tl_http_principal(call)->id))
+		return tl_err_set(err, TL_ENOENT, "this host has no session %s", session);
+	return r;
+}
+
 static int tell(struct tl_change *change, const struct tl_session_row *row, const char *action,
 		const char *kind, json_t *detail, struct tl_err *err)
 {
@@ -99,6 +109,16 @@ int tl_session_call_home(struct tl_change *change, const struct tl_session_row *
 						.object_kind = "session",
 						.object = row->id},
 			      err);
+}
+
+int tl_session_resume(struct tl_change *change, const struct tl_session_row *row, int64_t away_ms,
+		      struct tl_problem *problem, struct tl_err *err)
+{
+	if (!tl_streq(row->state, "open"))
+		return tl_problem_set(problem, err, 410, "session-over", "the session is %s",
+				      row->state);
+	return tell(change, row, "session.resume", "session-resumed",
+		    json_pack("{s:I}", "away_ms", (json_int_t)away_ms), err);
 }
 
 int tl_session_open(struct tl_change *change, const struct tl_session_row *row, struct tl_err *err)

@@ -19,6 +19,11 @@ struct tl_session_row {
 TL_MUST_CHECK int tl_session_load(struct tl_store *store, const char *session,
 				  struct tl_session_row *ret_row, struct tl_err *err);
 
+/* The session, if it is the calling host's; otherwise there is none for it. */
+TL_MUST_CHECK int tl_session_load_own(const struct tl_http_call *call, struct tl_store *store,
+				      const char *session, struct tl_session_row *ret_row,
+				      struct tl_err *err);
+
 struct tl_session_decision {
 	const char *decision; /* "yes", "no", "timeout", "policy" */
 	const char *reason;   /* may be NULL */
@@ -31,6 +36,11 @@ TL_MUST_CHECK int tl_session_decide(struct tl_change *change, const struct tl_se
 /* consented → open, once: the endpoint has called home. */
 TL_MUST_CHECK int tl_session_call_home(struct tl_change *change, const struct tl_session_row *row,
 				       struct tl_problem *problem, struct tl_err *err);
+/* The endpoint has called again, and the broken stream goes on. TL_EDENIED with a problem of 410 when the
+ * session has ended. */
+TL_MUST_CHECK int tl_session_resume(struct tl_change *change, const struct tl_session_row *row,
+				    int64_t away_ms, struct tl_problem *problem,
+				    struct tl_err *err);
 TL_MUST_CHECK int tl_session_open(struct tl_change *change, const struct tl_session_row *row,
 				  struct tl_err *err);
 TL_MUST_CHECK int tl_session_end(struct tl_change *change, const struct tl_session_row *row,

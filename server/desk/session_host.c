@@ -1,4 +1,4 @@
-/* What the endpoint says of a session: the decision, the call home, the end. */
+/* What the endpoint says of a session: the decision and the end. */
 #include <stddef.h>
 #include <stdio.h>
 #include <towline/jwt.h>
@@ -11,17 +11,6 @@
 #include "desk/session_fact.h"
 
 #define BYTES_MAX ((int64_t)1 << 60)
-
-/* The session that the path names, if it is the calling host's; otherwise it does not exist for it. */
-static int load_own(const struct tl_http_call *call, struct tl_store *store, const char *session,
-		    struct tl_session_row *row, struct tl_err *err)
-{
-	int r = tl_session_load(store, session, row, err);
-
-	if (r == 0 && !tl_streq(row->host, tl_http_principal(call)->id))
-		return tl_err_set(err, TL_ENOENT, "this host has no session %s", session);
-	return r;
-}
 
 /* ---- decision --------------------------------------------------------------------------------- */
 
@@ -99,7 +88,7 @@ static int note_decision(struct tl_change *change, void *arg, struct tl_err *err
 	struct tl_session_decision decision = {.decision = d->decision, .reason = d->reason};
 	int r;
 
-	if ((r = load_own(d->call, change->store, d->session, &d->row, err)) ||
+	if ((r = tl_session_load_own(d->call, change->store, d->session, &d->row, err)) ||
 	    (r = check_consent(change->store, d, err)))
 		return r;
 	decision.consent = d->consent;
@@ -179,7 +168,7 @@ static int note_end(struct tl_change *change, void *arg, struct tl_err *err)
 					   .bytes_in = (uint64_t)e->bytes_in,
 					   .bytes_out = (uint64_t)e->bytes_out};
 	struct tl_session_row row;
-	int r = load_own(e->call, change->store, e->session, &row, err);
+	int r = tl_session_load_own(e->call, change->store, e->session, &row, err);
 
 	return r ? r : tl_session_end(change, &row, &end, err);
 }
@@ -204,69 +193,4 @@ void tl_session_ended_call(struct tl_http_call *call)
 	if (tl_broker_stop_session(desk->broker, e.session, e.reason) == 0)
 		tl_log_info("session ended by the endpoint", TL_S("session", e.session));
 	tl_http_reply(call, 204, NULL);
-}
-
-/* ---- call home -------------------------------------------------------------------------------- */
-
-struct callhome {
-	struct tl_desk *desk;
-	char session[TL_ID_LEN + 1];
-};
-
-struct callhome_call {
-	const struct tl_http_call *call;
-	const char *session;
-	struct tl_problem problem;
-};
-
-/* Loop thread: the endpoint's stream meets the engineer who waits for it. */
-static void on_open(void *arg, int fd)
-{
-	tl_free struct callhome *callhome = arg;
-	struct tl_err err = TL_ERR_INIT;
-
-	if (fd < 0)
-		return;
-	if (tl_broker_deliver(callhome->desk->broker, callhome->session, fd, &err)) {
-		tl_log_warning("a call home found nobody", TL_S("session", callhome->session),
-			       TL_ERR(&err));
-		close(fd);
-	}
-}
-
-static int note_callhome(struct tl_change *change, void *arg, struct tl_err *err)
-{
-	struct callhome_call *c = arg;
-	struct tl_session_row row;
-	int r = load_own(c->call, change->store, c->session, &row, err);
-
-	return r ? r : tl_session_call_home(change, &row, &c->problem, err);
-}
-
-void tl_callhome(struct tl_http_call *call)
-{
-	struct callhome_call c = {.call = call, .session = tl_http_param(call, "session")};
-	struct callhome *callhome = calloc(1, sizeof *callhome);
-	struct tl_err err = TL_ERR_INIT;
-	struct tl_change change;
-	int r = 0;
-
-	if (!callhome)
-		r = tl_err_set(&err, TL_ENOMEM, "out of memory");
-	else if (!tl_streq(tl_http_header(call, "upgrade"), "towline-ssh"))
-		r = tl_problem_set(&c.problem, &err, 426, "upgrade-required",
-				   "a call home upgrades to towline-ssh");
-	if (r == 0) {
-		tl_change_init(&change, call, note_callhome, &c);
-		r = tl_change_run(&change, &err);
-	}
-	if (r) {
-		free(callhome);
-		tl_reply_failure(call, &c.problem, &err);
-		return;
-	}
-	callhome->desk = tl_desk_of(call);
-	snprintf(callhome->session, sizeof callhome->session, "%s", c.session);
-	if (tl_http_upgrade(call, "towline-ssh", on_open, callhome) < 0)
-		free(callhome);
 }

@@ -15,6 +15,7 @@
 #define TL_CALL_QUERIES_MAX 32
 
 struct tl_conn;
+struct tl_http_line;
 struct tl_loop;
 struct tl_subscription;
 
@@ -93,7 +94,9 @@ struct tl_http_call {
 	int64_t lifetime_ms;
 	int pair_fd, pair_peer_fd; /* an upgrade's socket pair: ours, and on_open's */
 	void (*on_open)(void *arg, int fd);
-	size_t max_message; /* of a WebSocket */
+	struct tl_http_line *line; /* an upgrade's, */
+	uint64_t line_turn;	   /* as it was when it was given to the call */
+	size_t max_message;	   /* of a WebSocket */
 	void *arg;
 };
 

@@ -4,16 +4,19 @@
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <towline/line.h>
 #include <towline/log.h>
 #include <unistd.h>
 
 #include "http/server.h"
 
 #define LINGER_MS 2000
+#define PUMP_TICK_MS (TL_LINE_KEEPALIVE_MS / 2)
 
 /* A deadline is a field of the configuration, or one of these. */
 #define NO_DEADLINE SIZE_MAX
 #define LINGER_DEADLINE (SIZE_MAX - 1)
+#define PUMP_DEADLINE (SIZE_MAX - 2)
 #define CONFIG(field) offsetof(struct tl_http_config, field)
 
 struct state_row {
@@ -32,7 +35,7 @@ static const struct state_row state_rows[TL_CONN_STATES] = {
 	[TL_CONN_REPLY] = {"reply", CONFIG(write_timeout_ms), tl_conn_on_reply},
 	[TL_CONN_STREAM] = {"stream", CONFIG(heartbeat_ms), tl_conn_on_stream},
 	[TL_CONN_SOCKET] = {"socket", CONFIG(heartbeat_ms), tl_conn_on_socket},
-	[TL_CONN_PUMP] = {"pump", CONFIG(heartbeat_ms), tl_conn_on_pump},
+	[TL_CONN_PUMP] = {"pump", PUMP_DEADLINE, tl_conn_on_pump},
 	[TL_CONN_LINGER] = {"linger", LINGER_DEADLINE, tl_conn_on_linger},
 	[TL_CONN_DEAD] = {"dead", NO_DEADLINE, tl_conn_on_dead},
 };
@@ -57,13 +60,13 @@ static int64_t due_of(const struct tl_conn *conn, int64_t wait_ms)
 void tl_conn_progress(struct tl_conn *conn)
 {
 	size_t deadline = state_rows[conn->state].deadline;
-	int64_t wait_ms = deadline == LINGER_DEADLINE ? LINGER_MS : 0;
+	int64_t wait_ms = deadline == LINGER_DEADLINE ? LINGER_MS : PUMP_TICK_MS;
 
 	if (deadline == NO_DEADLINE) {
 		tl_wheel_cancel(&conn->loop->wheel, &conn->timer);
 		return;
 	}
-	if (deadline != LINGER_DEADLINE)
+	if (deadline < PUMP_DEADLINE)
 		wait_ms = config_ms(conn, deadline);
 	tl_loop_arm(conn->loop, &conn->timer, due_of(conn, wait_ms));
 }

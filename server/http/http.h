@@ -121,6 +121,30 @@ void tl_http_stream(struct tl_http_call *call, const char *topic, const struct t
 int tl_http_upgrade(struct tl_http_call *call, const char *protocol,
 		    void (*on_open)(void *arg, int fd), void *arg);
 
+/* As tl_http_upgrade, with an upgrade that outlives its connection: the bytes travel in frames
+ * (towline/line.h), and when the connection breaks the other end of the pair stays open for gap_ms, for
+ * tl_http_line_resume. The reply tells the peer the token for that, in the field Towline-Line. */
+#define TL_HTTP_LINE_NAME_MAX 31
+struct tl_http_line_config {
+	const char *name; /* of the line, and of no other; copied */
+	int64_t gap_ms;
+	void (*on_open)(void *arg, int fd); /* on a loop's thread */
+	void (*on_lost)(void *arg); /* nobody came in time; the pair ends right afterwards */
+	void (*on_free)(void *arg); /* the last call; any thread. Neither may block */
+	void *arg;
+};
+int tl_http_line(struct tl_http_call *call, const char *protocol,
+		 const struct tl_http_line_config *config);
+/* Whether `token` goes on with the line, which has been broken for *ret_away_ms (0: we did not notice).
+ * TL_ENOENT: there is no such line here; TL_EACCES; TL_EBUSY: it broke too often. Any thread. */
+struct tl_line_hello;
+TL_MUST_CHECK int tl_http_line_check(struct tl_http *http, const char *name, const char *token,
+				     int64_t *ret_away_ms);
+/* 101: goes on with it on this connection; the one before is closed. Returns 0, or negative after a
+ * reply of 426 or 403: wrong token, or a count of received bytes that cannot be. */
+int tl_http_line_resume(struct tl_http_call *call, const char *protocol, const char *name,
+			const struct tl_line_hello *hello);
+
 /* What a WebSocket's local side reads and writes: packets (SOCK_SEQPACKET) of at most TL_WS_PACKET_MAX bytes, the
  * first of which says what the others are. */
 #define TL_WS_PACKET_MAX ((size_t)32 * 1024)

@@ -121,6 +121,7 @@ static void close_handles(struct tl_loop *loop)
 	uv_close((uv_handle_t *)&loop->check, NULL);
 	uv_close((uv_handle_t *)&loop->tick, NULL);
 	uv_close((uv_handle_t *)&loop->deadline, NULL);
+	uv_close((uv_handle_t *)&loop->sweep, NULL);
 }
 
 static void step_all(struct tl_loop *loop, void (*step)(struct tl_conn *conn))
@@ -214,6 +215,8 @@ static int init_handles(struct tl_loop *loop)
 	loop->tick.data = loop;
 	uv_timer_init(&loop->uv, &loop->deadline);
 	loop->deadline.data = loop;
+	uv_timer_init(&loop->uv, &loop->sweep);
+	loop->sweep.data = loop;
 	return rc ? rc : tl_accept_start(loop);
 }
 
@@ -251,9 +254,20 @@ static void *loop_main(void *arg)
 	return NULL;
 }
 
+static void on_sweep(uv_timer_t *timer)
+{
+	struct tl_loop *loop = timer->data;
+
+	tl_lines_sweep(&loop->http->lines);
+}
+
 int tl_loop_start(struct tl_loop *loop, struct tl_err *err)
 {
-	int rc = pthread_create(&loop->thread, NULL, loop_main, loop);
+	int rc;
+
+	if (loop == loop->http->loops[0])
+		uv_timer_start(&loop->sweep, on_sweep, TL_LINE_SWEEP_MS, TL_LINE_SWEEP_MS);
+	rc = pthread_create(&loop->thread, NULL, loop_main, loop);
 
 	if (rc != 0)
 		return tl_err_sys(err, TL_EIO, rc, "cannot start a loop thread");

@@ -22,6 +22,7 @@ struct tl_loop {
 	uv_prepare_t prepare;
 	uv_check_t check;
 	uv_timer_t tick;		  /* drives the wheel while it has nodes */
+	uv_timer_t sweep;		  /* of broken lines, in the first loop */
 	uv_timer_t deadline;		  /* of the drain; or of a pause in accepting */
 	bool full;			  /* it was said that new connections wait */
 	unsigned shaking, shaking_window; /* handshakes begun in this window and not finished */

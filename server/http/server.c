@@ -81,6 +81,7 @@ int tl_http_start(const struct tl_http_config *config, struct tl_http **ret_http
 	if (!http)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for the server");
 	http->config = *config;
+	tl_lines_init(&http->lines);
 	default_threads(&http->config);
 	rc = build(http, err);
 	if (rc < 0) {
@@ -134,6 +135,7 @@ void tl_http_free(struct tl_http *http)
 	tl_http_stop(http, 0);
 	for (unsigned i = 0; i < http->loop_count; i++)
 		tl_loop_free(http->loops[i]);
+	tl_lines_clear(&http->lines);
 	tl_hub_free(http->hub);
 	tl_tls_free(http->tls);
 	tl_trust_free(http->trust);

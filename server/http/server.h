@@ -6,6 +6,7 @@
 
 #include "http/http.h"
 #include "http/hub.h"
+#include "http/line.h"
 #include "http/loop.h"
 #include "http/proxy.h"
 #include "http/tls.h"
@@ -18,6 +19,7 @@ struct tl_http {
 	struct tl_tls *tls;
 	struct tl_trust *trust;
 	struct tl_hub *hub;
+	struct tl_lines lines;
 	struct tl_pool *pool;
 	struct tl_loop *loops[TL_HTTP_LOOPS_MAX];
 	unsigned loop_count;

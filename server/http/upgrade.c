@@ -1,63 +1,29 @@
-/* A connection that has become something else: bytes are pumped between TLS and a socket pair, each way
- * only as fast as the other side takes them. Either side may end its half. */
+/* A connection that has become something else: bytes move between TLS and the local end of a socket pair,
+ * each way only as fast as the other side takes them. Either side may end its half. A line with a name
+ * (http/line.h) outlives the connection. */
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <stdlib.h>
-#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "http/conn.h"
+#include "http/line.h"
 #include "http/server.h"
 
 #define ROUNDS_A_TURN 16
 
+/* The part that a connection has in a line. */
 struct tl_pump {
 	uv_poll_t poll;
 	struct tl_conn *conn;
-	int fd;
+	struct tl_http_line *line;
+	int fd; /* a duplicate: an overtaken connection may watch the other for a while */
 	int polled;
-	struct tl_buf inward; /* from the peer, not taken by the local side yet */
-	bool peer_ended, local_ended;
-	bool peer_told, local_told; /* the other half was ended accordingly */
+	bool peer_told; /* without frames: that the local side sends nothing more */
 };
 
-bool tl_call_pair(struct tl_http_call *call, enum tl_call_outcome outcome, int type)
-{
-	int pair[2];
-
-	if (socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
-		tl_http_problem(call, 503, "busy", "the server has no descriptor left");
-		return false;
-	}
-	if (!tl_response_claim(call, outcome)) {
-		close(pair[0]);
-		close(pair[1]);
-		return false;
-	}
-	call->pair_fd = pair[0];
-	call->pair_peer_fd = pair[1];
-	return true;
-}
-
-int tl_http_upgrade(struct tl_http_call *call, const char *protocol,
-		    void (*on_open)(void *arg, int fd), void *arg)
-{
-	if (!call->request.upgrade || !tl_request_has_token(&call->request, "upgrade", protocol)) {
-		tl_http_add_header(call, "Upgrade", protocol);
-		tl_http_problem(call, 426, "upgrade-required",
-				"this resource speaks another protocol");
-		return TL_EINVAL;
-	}
-	if (!tl_call_pair(call, TL_OUTCOME_UPGRADE, SOCK_STREAM))
-		return TL_EBUSY;
-	call->on_open = on_open;
-	call->arg = arg;
-	tl_http_add_header(call, "Connection", "Upgrade");
-	tl_http_add_header(call, "Upgrade", protocol);
-	tl_response_head(call, 101, NULL, UINT64_MAX);
-	return 0;
-}
+enum outcome { WAITS, MOVED, BROKEN, OVER };
 
 static void on_local(uv_poll_t *poll, int status, int events)
 {
@@ -79,154 +45,265 @@ static void wait_local(struct tl_pump *pump, int events)
 		uv_poll_stop(&pump->poll);
 }
 
-/* Moves bytes to the local side. 1 when it took some, 0 when it waits, -1 when it is gone. */
-static int push_inward(struct tl_pump *pump)
+/* ---- peer → local ----------------------------------------------------------------------------- */
+
+/* How many of the bytes the local side took. When it is gone it takes all. */
+static size_t push(const struct tl_http_line *line, const char *bytes, size_t len)
 {
-	ssize_t sent = send(pump->fd, pump->inward.data, pump->inward.len, MSG_NOSIGNAL);
+	ssize_t sent = send(line->fd, bytes, len, MSG_NOSIGNAL);
 
 	if (sent < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -1;
-	tl_buf_consume(&pump->inward, (size_t)sent);
-	if (pump->inward.len == 0)
-		tl_buf_clear(&pump->inward);
-	return 1;
+		return errno == EAGAIN || errno == EINTR ? 0 : len;
+	return (size_t)sent;
 }
 
-/* peer → local */
-static int move_inward(struct tl_conn *conn)
+static enum outcome push_inward(struct tl_http_line *line)
 {
-	struct tl_pump *pump = conn->pump;
-	ssize_t got;
+	size_t sent = push(line, line->inward.data, line->inward.len);
 
-	if (pump->inward.len > 0)
-		return push_inward(pump);
+	tl_buf_consume(&line->inward, sent);
+	if (line->inward.len == 0)
+		tl_buf_clear(&line->inward);
+	return sent > 0 ? MOVED : WAITS;
+}
+
+static void deliver(struct tl_http_line *line, const char *bytes, size_t len)
+{
+	size_t sent = line->inward.len == 0 && len > 0 ? push(line, bytes, len) : 0;
+
+	tl_buf_append(&line->inward, bytes + sent, len - sent);
+}
+
+static enum outcome take_bytes(struct tl_http_line *line, const char *bytes, size_t len)
+{
+	int64_t now_ms = tl_http_line_now();
+
+	while (len > 0) {
+		const char *payload;
+		size_t payload_len;
+		ssize_t used = tl_line_read(line->core, bytes, len, now_ms, &payload, &payload_len);
+
+		if (used < 0)
+			return OVER;
+		deliver(line, payload, payload_len);
+		bytes += used;
+		len -= (size_t)used;
+	}
+	line->peer_ended |= tl_line_ended(line->core);
+	/* The peer knows the token that it was offered. */
+	if (line->offered[0]) {
+		memcpy(line->token, line->offered, sizeof line->token);
+		line->offered[0] = '\0';
+	}
+	return tl_buf_check(&line->inward) == 0 ? MOVED : OVER;
+}
+
+static enum outcome read_peer(struct tl_conn *conn, struct tl_http_line *line)
+{
+	ssize_t got = tl_tls_read(conn->ssl, conn->loop->scratch, TL_LOOP_SCRATCH);
+
+	if (got > 0)
+		return take_bytes(line, conn->loop->scratch, (size_t)got);
+	if (got == TL_TLS_AGAIN)
+		return WAITS;
+	if (got == TL_TLS_FAILED || line->name[0])
+		return line->peer_ended && line->local_ended ? OVER : BROKEN;
+	line->peer_ended = true;
+	return WAITS;
+}
+
+static enum outcome move_inward(struct tl_conn *conn, struct tl_http_line *line)
+{
+	enum outcome outcome = WAITS;
+
+	if (line->inward.len > 0)
+		return push_inward(line);
 	if (conn->in.len > 0) {
-		tl_buf_append(&pump->inward, conn->in.data, conn->in.len);
+		outcome = take_bytes(line, conn->in.data, conn->in.len);
 		tl_buf_clear(&conn->in);
-		return push_inward(pump);
+		return outcome;
 	}
-	if (!pump->peer_ended) {
-		got = tl_tls_read(conn->ssl, conn->loop->scratch, TL_LOOP_SCRATCH);
-		if (got == TL_TLS_AGAIN)
-			return 0;
-		if (got == TL_TLS_FAILED)
-			return -1;
-		if (got > 0) {
-			tl_buf_append(&pump->inward, conn->loop->scratch, (size_t)got);
-			return push_inward(pump) < 0 ? -1 : 1;
-		}
-		pump->peer_ended = true;
+	if (!line->peer_ended || line->name[0])
+		outcome = read_peer(conn, line);
+	if (line->peer_ended && line->inward.len == 0 && !line->local_told) {
+		shutdown(line->fd, SHUT_WR);
+		line->local_told = true;
 	}
-	if (!pump->local_told) {
-		shutdown(pump->fd, SHUT_WR);
-		pump->local_told = true;
-	}
-	return 0;
+	return outcome;
 }
 
-/* local → peer */
-static int move_outward(struct tl_conn *conn)
+/* ---- local → peer ----------------------------------------------------------------------------- */
+
+static enum outcome write_peer(struct tl_conn *conn, struct tl_http_line *line, const char *bytes,
+			       size_t len)
+{
+	ssize_t sent = tl_tls_write(conn->ssl, bytes, len);
+
+	if (sent == TL_TLS_FAILED)
+		return BROKEN;
+	conn->blocked = sent == TL_TLS_AGAIN;
+	if (conn->blocked)
+		return WAITS;
+	tl_line_sent(line->core, (size_t)sent, tl_http_line_now());
+	return MOVED;
+}
+
+static enum outcome read_local(struct tl_conn *conn, struct tl_http_line *line)
+{
+	size_t room = tl_line_room(line->core);
+	ssize_t got = room > 0 ? recv(line->fd, conn->loop->scratch, room, 0) : -1;
+
+	if (room == 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))
+		return WAITS;
+	if (got <= 0) {
+		line->local_ended = true;
+		return tl_line_end(line->core) == 0 ? MOVED : OVER;
+	}
+	return tl_line_put(line->core, conn->loop->scratch, (size_t)got) == 0 ? MOVED : OVER;
+}
+
+static enum outcome move_outward(struct tl_conn *conn, struct tl_http_line *line)
 {
 	struct tl_pump *pump = conn->pump;
-	ssize_t got;
-	int rc = tl_conn_flush(conn);
+	const char *bytes;
+	size_t len;
 
-	if (rc <= 0)
-		return rc;
-	if (!pump->local_ended) {
-		got = recv(pump->fd, conn->loop->scratch, TL_LOOP_SCRATCH, 0);
-		if (got < 0)
-			return errno == EAGAIN || errno == EINTR ? 0 : -1;
-		if (got > 0) {
-			tl_buf_append(&conn->out, conn->loop->scratch, (size_t)got);
-			return tl_conn_flush(conn) < 0 ? -1 : 1;
-		}
-		pump->local_ended = true;
-	}
-	if (!pump->peer_told) {
+	if (tl_line_next(line->core, &bytes, &len))
+		return write_peer(conn, line, bytes, len);
+	if (!line->local_ended)
+		return read_local(conn, line);
+	if (!pump->peer_told && !line->name[0]) {
 		if (tl_tls_end(conn->ssl) == TL_TLS_FAILED)
-			return -1;
-		pump->peer_told = true;
+			return BROKEN;
 	}
-	return 0;
+	pump->peer_told = true;
+	return WAITS;
 }
+
+/* ---- turns ------------------------------------------------------------------------------------ */
 
 /* After its half was ended, only a hang-up tells that the local side is gone altogether. */
-static bool local_gone(const struct tl_pump *pump)
+static bool is_over(const struct tl_pump *pump)
 {
-	struct pollfd entry = {.fd = pump->fd};
+	const struct tl_http_line *line = pump->line;
 
-	return poll(&entry, 1, 0) == 1 && (entry.revents & (POLLHUP | POLLERR));
+	return pump->peer_told && tl_line_end_sent(line->core) &&
+	       (line->local_told || tl_http_line_is_left(line));
 }
 
-static void set_interest(struct tl_conn *conn)
+static void set_interest(struct tl_conn *conn, const struct tl_http_line *line)
 {
-	struct tl_pump *pump = conn->pump;
-	bool takes_peer = pump->inward.len == 0 && !pump->peer_ended;
-	bool takes_local = conn->out.len == 0 && !pump->local_ended;
+	bool takes_peer = line->inward.len == 0 && (!line->peer_ended || line->name[0]);
+	bool takes_local = !conn->blocked && !line->local_ended && tl_line_room(line->core) > 0;
 
 	tl_conn_wait(conn, (takes_peer ? UV_READABLE : 0) | (conn->blocked ? UV_WRITABLE : 0));
-	wait_local(pump,
-		   (takes_local ? UV_READABLE : 0) | (pump->inward.len > 0 ? UV_WRITABLE : 0));
+	wait_local(conn->pump,
+		   (takes_local ? UV_READABLE : 0) | (line->inward.len > 0 ? UV_WRITABLE : 0));
 }
 
-static bool is_over(struct tl_conn *conn)
+/* The line's lock is held, and the line is ours. */
+static enum outcome move(struct tl_conn *conn, struct tl_http_line *line)
 {
-	struct tl_pump *pump = conn->pump;
+	enum outcome inward, outward;
+	int rounds = 0;
 
-	if (pump->peer_told && pump->local_told)
-		return true;
-	return pump->peer_told && local_gone(pump);
+	do {
+		inward = move_inward(conn, line);
+		outward = inward > MOVED ? inward : move_outward(conn, line);
+		if (outward > MOVED)
+			return outward;
+		if (is_over(conn->pump))
+			return OVER;
+		/* A turn ends early only where the socket will say again that there is more. */
+	} while ((inward == MOVED || outward == MOVED) &&
+		 (++rounds < ROUNDS_A_TURN || SSL_has_pending(conn->ssl)));
+	set_interest(conn, line);
+	return WAITS;
+}
+
+/* Everything that we sent shall arrive: closing with bytes unread would take it back. */
+static void end_over(struct tl_conn *conn, struct tl_http_line *line)
+{
+	tl_lines_remove(&conn->loop->http->lines, line);
+	tl_conn_end_pump(conn);
+	tl_conn_linger(conn);
 }
 
 static void run(struct tl_conn *conn)
 {
-	int inward, outward, rounds = 0;
+	struct tl_http_line *line = conn->pump->line;
+	enum outcome outcome = BROKEN;
 
-	do {
-		inward = move_inward(conn);
-		outward = inward < 0 ? -1 : move_outward(conn);
-		if (conn->state == TL_CONN_DEAD)
-			return;
-		if (outward < 0 || is_over(conn)) {
-			tl_conn_close(conn);
-			return;
-		}
-		/* A turn ends early only where the socket will say again that there is more. */
-	} while ((inward > 0 || outward > 0) &&
-		 (++rounds < ROUNDS_A_TURN || SSL_has_pending(conn->ssl)));
-	set_interest(conn);
+	pthread_mutex_lock(&line->lock);
+	if (line->owner == conn && !line->over)
+		outcome = move(conn, line);
+	pthread_mutex_unlock(&line->lock);
+	if (outcome == BROKEN)
+		tl_conn_close(conn);
+	else if (outcome == OVER)
+		end_over(conn, line);
 }
+
+/* ---- life ------------------------------------------------------------------------------------- */
 
 static int make_pump(struct tl_conn *conn)
 {
+	struct tl_http_line *line = conn->call->line;
 	struct tl_pump *pump = calloc(1, sizeof *pump);
+	int fd = fcntl(line->fd, F_DUPFD_CLOEXEC, 3);
 
-	if (!pump || uv_poll_init(&conn->loop->uv, &pump->poll, conn->call->pair_fd) != 0) {
+	if (!pump || fd < 0 || uv_poll_init(&conn->loop->uv, &pump->poll, fd) != 0) {
+		if (fd >= 0)
+			close(fd);
 		free(pump);
 		return TL_ENOMEM;
 	}
 	pump->conn = conn;
-	pump->fd = tl_steal_fd(&conn->call->pair_fd);
-	tl_buf_init(&pump->inward, conn->loop->http->config.max_header_bytes + TL_LOOP_SCRATCH);
+	pump->fd = fd;
+	pump->line = tl_steal(&conn->call->line);
 	conn->pump = pump;
 	return 0;
+}
+
+/* False when a later connection was quicker. */
+static bool own(struct tl_conn *conn, uint64_t turn)
+{
+	struct tl_http_line *line = conn->pump->line;
+	bool mine;
+
+	pthread_mutex_lock(&line->lock);
+	mine = line->turn == turn && !line->over;
+	if (mine)
+		line->owner = conn;
+	pthread_mutex_unlock(&line->lock);
+	return mine;
 }
 
 void tl_conn_begin_pump(struct tl_conn *conn)
 {
 	struct tl_http_call *call = conn->call;
+	struct tl_http_line *line = call->line;
+	uint64_t turn = call->line_turn;
+	bool mine;
 
 	if (make_pump(conn) < 0) {
 		tl_conn_close(conn);
 		return;
 	}
 	call->outcome = TL_OUTCOME_NONE;
-	call->on_open(call->arg, tl_steal_fd(&call->pair_peer_fd));
+	mine = own(conn, turn);
+	if (call->pair_peer_fd >= 0) { /* the first connection of the line */
+		if (line->name[0])
+			tl_lines_add(&conn->loop->http->lines, line);
+		call->on_open(call->arg, tl_steal_fd(&call->pair_peer_fd));
+	}
 	tl_call_free(tl_steal(&conn->call));
 	tl_conn_enter(conn, TL_CONN_PUMP);
 	tl_conn_watch_peer(conn);
-	run(conn);
+	if (mine)
+		run(conn);
+	else
+		tl_conn_close(conn);
 }
 
 static void on_pump_closed(uv_handle_t *handle)
@@ -238,9 +315,32 @@ void tl_conn_end_pump(struct tl_conn *conn)
 {
 	struct tl_pump *pump = tl_steal(&conn->pump);
 
+	if (!pump)
+		return;
+	tl_http_line_leave(pump->line, conn);
+	if (!pump->line->name[0])
+		tl_lines_remove(&conn->loop->http->lines, pump->line);
 	uv_close((uv_handle_t *)&pump->poll, on_pump_closed);
 	close(pump->fd);
-	tl_buf_clear(&pump->inward);
+	tl_http_line_unref(pump->line);
+}
+
+/* A connection of which nothing was heard for so long takes nothing any more either. */
+static void on_tick(struct tl_conn *conn)
+{
+	struct tl_http_line *line = conn->pump->line;
+	bool alive;
+
+	pthread_mutex_lock(&line->lock);
+	alive = line->owner != conn ||
+		tl_line_tick(line->core, line->inward.len == 0, tl_http_line_now());
+	pthread_mutex_unlock(&line->lock);
+	if (!alive) {
+		tl_conn_abort(conn);
+		return;
+	}
+	tl_conn_progress(conn);
+	run(conn);
 }
 
 void tl_conn_on_pump(struct tl_conn *conn, enum tl_conn_event event)
@@ -250,11 +350,10 @@ void tl_conn_on_pump(struct tl_conn *conn, enum tl_conn_event event)
 		run(conn);
 		break;
 	case TL_CONN_TIMEOUT:
-		tl_conn_progress(conn);
-		if (is_over(conn))
-			tl_conn_close(conn);
+		on_tick(conn);
 		break;
 	case TL_CONN_DRAIN:
+		tl_lines_remove(&conn->loop->http->lines, conn->pump->line);
 		tl_conn_close(conn);
 		break;
 	default:
@@ -262,10 +361,32 @@ void tl_conn_on_pump(struct tl_conn *conn, enum tl_conn_event event)
 	}
 }
 
+bool tl_call_pair(struct tl_http_call *call, enum tl_call_outcome outcome, int type)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0) {
+		tl_http_problem(call, 503, "busy", "the server has no descriptor left");
+		return false;
+	}
+	if (!tl_response_claim(call, outcome)) {
+		close(pair[0]);
+		close(pair[1]);
+		return false;
+	}
+	call->pair_fd = pair[0];
+	call->pair_peer_fd = pair[1];
+	return true;
+}
+
 /* on_open is called exactly once; here with an end whose other end is closed, which reads as its end. */
 void tl_conn_abandon(struct tl_http_call *call)
 {
-	if (call->outcome == TL_OUTCOME_UPGRADE || call->outcome == TL_OUTCOME_WEBSOCKET)
+	struct tl_http_line *line = tl_steal(&call->line);
+	bool waits = call->outcome == TL_OUTCOME_UPGRADE || call->outcome == TL_OUTCOME_WEBSOCKET;
+
+	if (waits && call->pair_peer_fd >= 0)
 		call->on_open(call->arg, tl_steal_fd(&call->pair_peer_fd));
+	tl_http_line_unref(line);
 	call->outcome = TL_OUTCOME_NONE;
 }

@@ -2,11 +2,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <towline/fs.h>
+#include <towline/roster.h>
 #include <towline/sshkey.h>
 
 #include "desk/change.h"
 #include "desk/host.h"
 #include "desk/people.h"
+#include "desk/roster.h"
 #include "relay/ca.h"
 #include "relay/relay.h"
 #include "store/audit.h"
@@ -235,6 +237,39 @@ int tl_relay_enrol_token_create(const struct tl_cli *cli, struct tl_err *err)
 		printf("%s\n", tl_buf_str(&command.line));
 	tl_buf_clear(&command.line);
 	return r;
+}
+
+/* ---- roster ----------------------------------------------------------------------------------- */
+
+struct roster_command {
+	struct tl_roster_text text;
+	const char *pinned;
+};
+
+static int publish_roster(struct tl_change *change, void *arg, struct tl_err *err)
+{
+	const struct roster_command *command = arg;
+
+	return tl_roster_publish(change, command->pinned, &command->text, err);
+}
+
+int tl_relay_roster_publish(const struct tl_cli *cli, struct tl_err *err)
+{
+	tl_auto(tl_relay) struct tl_relay relay = {.config = {.id = NULL}};
+	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(TL_ROSTER_MAX);
+	tl_auto(tl_buf) struct tl_buf signature = TL_BUF_INIT(TL_SSHSIG_MAX);
+	const char *file = tl_cli_operand(cli, 0);
+	struct roster_command command;
+	char beside[4096];
+	int r = tl_relay_open(cli, &relay, err);
+
+	snprintf(beside, sizeof beside, "%s.sig", file);
+	if (r || (r = tl_fs_read_file(AT_FDCWD, file, &text, err)) ||
+	    (r = tl_fs_read_file(AT_FDCWD, beside, &signature, err)))
+		return r;
+	command = (struct roster_command){{tl_buf_str(&text), tl_buf_str(&signature)},
+					  relay.config.roster_key};
+	return run_change(cli, publish_roster, &command, err);
 }
 
 /* ---- hosts ------------------------------------------------------------------------------------ */

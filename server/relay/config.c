@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <towline/grant.h>
 #include <towline/id.h>
+#include <towline/line.h>
 #include <towline/sshkey.h>
 
 static const char *const log_formats[] = {"auto", "text", "json", "journal", NULL};
@@ -43,6 +44,8 @@ static const struct tl_conf_key keys[] = {
 	 "How many open tickets a host may have."},
 	{"limits.recording", TL_CONF_SIZE, AT(max_recording_bytes), "1G", 1024, INT64_MAX, NULL,
 	 "Largest session recording taken from an endpoint."},
+	{"limits.resume", TL_CONF_DURATION, AT(resume_ms), "60s", 0, TL_LINE_GAP_MAX_MS, NULL,
+	 "How long a session waits for an endpoint whose connection broke. 0: it ends at once."},
 	{"limits.session", TL_CONF_DURATION, AT(session_max_ms), "4h", 60000,
 	 (int64_t)TL_GRANT_SESSION_MAX_S * 1000, NULL, "Longest session."},
 	{"listen", TL_CONF_TEXT, AT(listen), "[::]:8443", 0, 280, NULL,

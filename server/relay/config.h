@@ -18,7 +18,7 @@ struct tl_relay_config {
 	int log_format, log_level, second_factor; /* indices of choices */
 	uint64_t max_bundle_bytes, max_recording_bytes, host_quota_bytes;
 	int64_t host_tickets_max;
-	int64_t grant_life_ms, session_max_ms, drain_ms;
+	int64_t grant_life_ms, session_max_ms, resume_ms, drain_ms;
 	int64_t connections, loops, workers;
 	int64_t ssh_connections, ssh_waiting, ssh_waiting_per_network, ssh_login_grace_ms;
 	struct tl_strv trusted_proxies;

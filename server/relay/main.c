@@ -73,6 +73,11 @@ static const struct tl_cli_command commands[] = {
 	 tl_relay_migrate},
 	{"openapi", NULL, 0, 0, "print the API's OpenAPI description", NULL, NULL,
 	 tl_relay_openapi},
+	{"roster publish", "FILE", 1, 1, "publish a roster of engineers",
+	 "FILE is the roster, FILE.sig its signature by the offline key (`towline roster sign`). "
+	 "Checks "
+	 "both, and hands the roster to every endpoint.",
+	 NULL, tl_relay_roster_publish},
 	{"serve", NULL, 0, 0, "run the relay",
 	 "Writes the ports into run.json beside the configuration. SIGHUP reads the certificate "
 	 "again, "

@@ -49,6 +49,7 @@ int tl_relay_open(const struct tl_cli *cli, struct tl_relay *relay, struct tl_er
 	desk->host_tickets_max = config->host_tickets_max;
 	desk->max_recording_bytes = config->max_recording_bytes;
 	desk->grant_life_ms = config->grant_life_ms;
+	desk->resume_ms = config->resume_ms;
 	desk->session_max_s = config->session_max_ms / 1000;
 	return 0;
 }

@@ -110,6 +110,15 @@ static int office_resolve(void *arg, const char *target, struct tl_session_targe
 	return tl_session_resolve(worker->store, target, ret_target, err);
 }
 
+static int office_claim(void *arg, const struct tl_session_claim *claim,
+			char ret_session[static 27], struct tl_session_target *ret_target,
+			struct tl_err *err)
+{
+	struct worker *worker = arg;
+
+	return tl_session_claim(worker->desk, worker->store, claim, ret_session, ret_target, err);
+}
+
 static int office_request(void *arg, const struct tl_session_ask *ask, char ret_session[static 27],
 			  struct tl_err *err)
 {
@@ -172,6 +181,7 @@ void tl_office_of_desk(struct tl_desk *desk, struct tl_office *ret_office)
 		.code = office_code,
 		.keys = office_keys,
 		.resolve = office_resolve,
+		.claim = office_claim,
 		.request = office_request,
 		.opened = office_opened,
 		.ended = office_ended,

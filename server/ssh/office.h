@@ -28,6 +28,10 @@ struct tl_office {
 		    struct tl_err *err);
 	int (*resolve)(void *worker, const char *target, struct tl_session_target *ret_target,
 		       struct tl_err *err);
+	/* What the engineer asked for by the API; TL_ENOENT: nothing. */
+	int (*claim)(void *worker, const struct tl_session_claim *claim,
+		     char ret_session[static 27], struct tl_session_target *ret_target,
+		     struct tl_err *err);
 	int (*request)(void *worker, const struct tl_session_ask *ask, char ret_session[static 27],
 		       struct tl_err *err);
 	int (*opened)(void *worker, const char *session, struct tl_err *err);

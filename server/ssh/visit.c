@@ -272,6 +272,17 @@ static int gather_keys(void *worker, const struct tl_visit *visit, struct tl_str
 	return visit->front->office.keys(worker, visit->engineer.id, keys, err);
 }
 
+/* What the engineer asked for already, signed perhaps; TL_ENOENT: nothing. */
+static int claim(void *worker, struct tl_visit *visit, struct tl_err *err)
+{
+	const struct tl_session_claim claim = {.engineer = &visit->engineer,
+					       .target = visit->target_text,
+					       .lane = visit->lane,
+					       .key_line = visit->key_line};
+
+	return visit->front->office.claim(worker, &claim, visit->session, &visit->target, err);
+}
+
 static void work_request(void *worker, void *arg, struct tl_err *err)
 {
 	struct tl_visit *visit = arg;
@@ -284,8 +295,13 @@ static void work_request(void *worker, void *arg, struct tl_err *err)
 		.scopes = visit->scopes,
 		.address = visit->address,
 	};
-	int rc = office->resolve(worker, visit->target_text, &visit->target, err);
+	int rc = claim(worker, visit, err);
 
+	visit->granted = rc == 0;
+	if (rc != TL_ENOENT)
+		return;
+	*err = (struct tl_err)TL_ERR_INIT;
+	rc = office->resolve(worker, visit->target_text, &visit->target, err);
 	if (rc == 0)
 		rc = gather_keys(worker, visit, &keys, err);
 	ask.keys = (const char *const *)keys.items;

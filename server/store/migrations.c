@@ -251,14 +251,23 @@ static const char second_factor[] =
 	" used_ms BIGINT,"
 	" PRIMARY KEY (user_id, digest));";
 
-/* What engineers want to forward through hosts, for a while. */
-static const char forward_wishes[] = "CREATE TABLE forward_wish ("
-				     " user_id TEXT NOT NULL REFERENCES app_user (id),"
-				     " host_id TEXT NOT NULL REFERENCES host (id),"
-				     " forwards TEXT NOT NULL,"
-				     " agent BIGINT NOT NULL CHECK (agent IN (0, 1)),"
-				     " expires_ms BIGINT NOT NULL,"
-				     " PRIMARY KEY (user_id, host_id))";
+/* Requests that engineers sign, and what they may ask for beside scopes; who the engineers are, as an offline key
+ * says. `claimed_ms` is when an SSH connection took up what was asked for by the API. */
+static const char signed_requests[] =
+	"ALTER TABLE session ADD COLUMN account TEXT;"
+	"ALTER TABLE session ADD COLUMN max_s BIGINT;"
+	"ALTER TABLE session ADD COLUMN purpose_stated BIGINT NOT NULL DEFAULT 0;"
+	"ALTER TABLE session ADD COLUMN break_glass BIGINT NOT NULL DEFAULT 0;"
+	"ALTER TABLE session ADD COLUMN statement TEXT;"
+	"ALTER TABLE session ADD COLUMN signature TEXT;"
+	"ALTER TABLE session ADD COLUMN claimed_ms BIGINT;"
+	"CREATE INDEX session_live ON session (node, id)"
+	" WHERE state IN ('requested', 'consented', 'open');"
+	"CREATE TABLE roster ("
+	" version BIGINT PRIMARY KEY,"
+	" body TEXT NOT NULL,"
+	" signature TEXT NOT NULL,"
+	" published_ms BIGINT NOT NULL);";
 
 const struct tl_migration tl_migrations[] = {
 	{1, "people and hosts", people_and_hosts, NULL},
@@ -268,6 +277,6 @@ const struct tl_migration tl_migrations[] = {
 	{5, "health of hosts", host_health, NULL},
 	{6, "notes of sessions", session_note, NULL},
 	{7, "second factor", second_factor, NULL},
-	{8, "what engineers forward", forward_wishes, NULL},
+	{8, "signed requests and the roster", signed_requests, NULL},
 };
 const size_t tl_migration_count = TL_ARRAY_LEN(tl_migrations);

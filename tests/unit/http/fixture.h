@@ -18,8 +18,9 @@ struct fixture {
 	struct tl_http *http;
 	/* What the handlers saw. */
 	atomic_ulong upload_bytes, upload_pieces, uploads_ended, uploads_broken;
-	atomic_ulong calls, opened, closed;
+	atomic_ulong calls, opened, closed, lost, freed;
 	atomic_int upgraded_fd;
+	int64_t gap_ms;	  /* of lines */
 	atomic_bool hold; /* the upload sink waits while it is set */
 };
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <towline/line.h>
 #include <towline/str.h>
 #include <unistd.h>
 
@@ -157,6 +158,41 @@ static void upgrade(struct tl_http_call *call)
 	tl_http_upgrade(call, "towline-test", on_open, fixture_of(call));
 }
 
+static void on_lost(void *arg)
+{
+	struct fixture *fixture = arg;
+
+	atomic_fetch_add(&fixture->lost, 1);
+}
+
+static void on_free(void *arg)
+{
+	struct fixture *fixture = arg;
+
+	atomic_fetch_add(&fixture->freed, 1);
+}
+
+/* A new line without a token, and with one what goes on with it. */
+static void line(struct tl_http_call *call)
+{
+	const struct tl_http_line_config config = {
+		.name = tl_http_param(call, "name"),
+		.gap_ms = fixture_of(call)->gap_ms,
+		.on_open = on_open,
+		.on_lost = on_lost,
+		.on_free = on_free,
+		.arg = fixture_of(call),
+	};
+	struct tl_line_hello hello;
+
+	if (tl_line_hello_parse(tl_http_header(call, "towline-line"), &hello) != 0)
+		tl_http_problem(call, 400, "invalid", "no line");
+	else if (hello.token[0])
+		tl_http_line_resume(call, "towline-test", config.name, &hello);
+	else
+		tl_http_line(call, "towline-test", &config);
+}
+
 static void socket_open(struct tl_http_call *call)
 {
 	const struct tl_http_ws ws = {
@@ -180,6 +216,7 @@ static const struct tl_http_route routes[] = {
 	{"POST", "/form", TL_ROLE_NOBODY, TL_BODY_FORM, 4096, echo, NULL, "answers the form"},
 	{"GET", "/hello", TL_ROLE_NOBODY, NONE, hello, NULL, "hello"},
 	{"GET", "/items/:id", TL_ROLE_NOBODY, NONE, item, NULL, "an item"},
+	{"GET", "/line/:name", TL_ROLE_NOBODY, NONE, line, NULL, "a stream that outlives"},
 	{"GET", "/mute", TL_ROLE_NOBODY, NONE, mute, NULL, "does not reply"},
 	{"GET", "/socket", TL_ROLE_NOBODY, NONE, socket_open, NULL, "a WebSocket"},
 	{"GET", "/tagged", TL_ROLE_NOBODY, NONE, tagged, NULL, "has an ETag"},

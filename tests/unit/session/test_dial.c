@@ -21,6 +21,7 @@ struct relay {
 	SSL_CTX *tls;
 	const char *answer;
 	size_t answer_len;
+	struct tl_line_hello hello;
 	char request[8192]; /* what it was asked */
 	char url[64], ca[256];
 	int fd;
@@ -99,37 +100,37 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int dial(struct relay *relay, const char *answer, size_t answer_len, struct tl_buf *rest,
-		struct tl_err *err)
+static int dial(struct relay *relay, const char *answer, size_t answer_len,
+		struct tl_dialled *ret_dialled, struct tl_err *err)
 {
-	struct tl_session_request request = {
+	const struct tl_session_request request = {
 		.session = "01j00000000000000000000000",
 		.relay_url = relay->url,
 		.ca_file = relay->ca,
-		.access_token = "the.access.token",
 	};
-	CURL *curl = NULL;
+	const struct tl_dial_ask ask = {
+		.access_token = "the.access.token",
+		.timeout_ms = TL_DIAL_TIMEOUT_MS,
+		.hello = relay->hello,
+	};
 	int rc;
 
 	relay->request[0] = '\0';
 	relay->answer = answer;
 	relay->answer_len = answer_len;
 	assert_int_equal(pthread_create(&relay->thread, NULL, serve_one, relay), 0);
-	rc = tl_dial(&request, &curl, rest, err);
+	rc = tl_dial(&request, &ask, ret_dialled, err);
 	pthread_join(relay->thread, NULL);
-	if (rc == 0)
-		curl_easy_cleanup(curl);
-	else
-		assert_null(curl);
 	return rc;
 }
 
 static void assert_dial(void **state, const char *answer, int expected, const char *sentence)
 {
-	tl_auto(tl_buf) struct tl_buf rest = TL_BUF_INIT(4096);
+	tl_auto(tl_dialled) struct tl_dialled dialled = {.curl = NULL};
 	struct tl_err err = TL_ERR_INIT;
 
-	assert_int_equal(dial(*state, answer, strlen(answer), &rest, &err), expected);
+	assert_int_equal(dial(*state, answer, strlen(answer), &dialled, &err), expected);
+	assert_null(dialled.curl);
 	if (!strstr(tl_err_text(&err), sentence))
 		fail_msg("\"%s\" is not in \"%s\"", sentence, tl_err_text(&err));
 }
@@ -139,11 +140,13 @@ static void a_101_hands_over_what_came_behind_it(void **state)
 	static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
 				     "Upgrade: towline-ssh\r\n\r\nSSH-2.0-early\r\n";
 	struct relay *relay = *state;
-	tl_auto(tl_buf) struct tl_buf rest = TL_BUF_INIT(4096);
+	tl_auto(tl_dialled) struct tl_dialled dialled = {.curl = NULL};
 	struct tl_err err = TL_ERR_INIT;
 
-	assert_int_equal(dial(relay, answer, sizeof(answer) - 1, &rest, &err), 0);
-	assert_string_equal(tl_buf_str(&rest), "SSH-2.0-early\r\n");
+	assert_int_equal(dial(relay, answer, sizeof(answer) - 1, &dialled, &err), 0);
+	assert_string_equal(tl_buf_str(&dialled.rest), "SSH-2.0-early\r\n");
+	assert_false(dialled.is_line);
+	assert_non_null(strstr(relay->request, "\r\nTowline-Line: 1 - 0 0\r\n"));
 	assert_non_null(
 		strstr(relay->request, "GET /v1/callhome/01j00000000000000000000000 HTTP/1.1\r\n"));
 	assert_non_null(strstr(relay->request, "\r\nAuthorization: Bearer the.access.token\r\n"));
@@ -158,11 +161,65 @@ static void a_401_is_about_the_token(void **state)
 
 static void other_answers_are_shown_with_their_first_line(void **state)
 {
-	assert_dial(state, "HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n", TL_EDENIED,
-		    "the relay refused the call: HTTP/1.1 409 Conflict");
+	assert_dial(state, "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", TL_EDENIED,
+		    "the relay refused the call: HTTP/1.1 403 Forbidden");
 	assert_dial(state, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", TL_EDENIED,
 		    "HTTP/1.1 200 OK");
 	assert_dial(state, "SSH-2.0-OpenSSH_9.2\r\n\r\n", TL_EDENIED, "SSH-2.0-OpenSSH_9.2");
+}
+
+static void some_answers_ask_for_another_try(void **state)
+{
+	assert_dial(state, "HTTP/1.1 409 Conflict\r\nContent-Length: 0\r\n\r\n", TL_EBUSY,
+		    "the relay refused the call: HTTP/1.1 409 Conflict");
+	assert_dial(state, "HTTP/1.1 429 Too Many Requests\r\n\r\n", TL_EBUSY, "429");
+	assert_dial(state, "HTTP/1.1 503 Service Unavailable\r\n\r\n", TL_EBUSY, "503");
+	assert_dial(state, "HTTP/1.1 410 Gone\r\n\r\n", TL_EDENIED, "the session is over");
+}
+
+#define TOKEN "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+static void a_relay_that_knows_lines_says_where_it_is(void **state)
+{
+	static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\ntowline-line:  1 " TOKEN
+				     " 4711 60000\r\nUpgrade: towline-ssh\r\n\r\n";
+	struct relay *relay = *state;
+	tl_auto(tl_dialled) struct tl_dialled dialled = {.curl = NULL};
+	struct tl_err err = TL_ERR_INIT;
+
+	relay->hello = (struct tl_line_hello){.token = TOKEN, .received = 42};
+	assert_int_equal(dial(relay, answer, sizeof(answer) - 1, &dialled, &err), 0);
+	assert_non_null(strstr(relay->request, "\r\nTowline-Line: 1 " TOKEN " 42 0\r\n"));
+	assert_true(dialled.is_line);
+	assert_string_equal(dialled.hello.token, TOKEN);
+	assert_int_equal(dialled.hello.received, 4711);
+	assert_int_equal(dialled.hello.gap_ms, 60000);
+}
+
+static void a_line_that_is_none_is_refused(void **state)
+{
+	assert_dial(state, "HTTP/1.1 101 Switching Protocols\r\nTowline-Line: 1 - 0 60000\r\n\r\n",
+		    TL_EPROTO, "is not valid");
+	assert_dial(state, "HTTP/1.1 101 Switching Protocols\r\nTowline-Line: 2 x\r\n\r\n",
+		    TL_EPROTO, "is not valid");
+}
+
+/* The relay's port takes the connection, and nobody answers. */
+static void a_cancelled_call_ends(void **state)
+{
+	static const atomic_bool cancelled = true;
+	struct relay *relay = *state;
+	const struct tl_session_request request = {.session = "01j00000000000000000000000",
+						   .relay_url = relay->url,
+						   .ca_file = relay->ca};
+	const struct tl_dial_ask ask = {.access_token = "the.access.token",
+					.timeout_ms = TL_DIAL_TIMEOUT_MS,
+					.cancelled = &cancelled};
+	tl_auto(tl_dialled) struct tl_dialled dialled = {.curl = NULL};
+	struct tl_err err = TL_ERR_INIT;
+
+	assert_int_equal(tl_dial(&request, &ask, &dialled, &err), TL_EUNREACH);
+	assert_non_null(strstr(tl_err_text(&err), "cannot be called"));
 }
 
 static void an_answer_cut_short_is_no_answer(void **state)
@@ -203,6 +260,10 @@ int main(void)
 		T(a_101_hands_over_what_came_behind_it),
 		T(a_401_is_about_the_token),
 		T(other_answers_are_shown_with_their_first_line),
+		T(some_answers_ask_for_another_try),
+		T(a_relay_that_knows_lines_says_where_it_is),
+		T(a_line_that_is_none_is_refused),
+		T(a_cancelled_call_ends),
 		T(an_answer_cut_short_is_no_answer),
 		T(an_endless_header_is_given_up),
 		T(another_authority_is_not_the_relay),

@@ -97,6 +97,16 @@ static int office_resolve(void *worker, const char *target, struct tl_session_ta
 	return 0;
 }
 
+static int office_claim(void *worker, const struct tl_session_claim *claim,
+			char ret_session[static 27], struct tl_session_target *ret_target,
+			struct tl_err *err)
+{
+	(void)worker;
+	(void)ret_session;
+	(void)ret_target;
+	return tl_err_set(err, TL_ENOENT, "nothing waits for %s", claim->target);
+}
+
 static int office_request(void *worker, const struct tl_session_ask *ask,
 			  char ret_session[static 27], struct tl_err *err)
 {
@@ -117,9 +127,8 @@ static int office_request(void *worker, const struct tl_session_ask *ask,
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
 		return tl_err_set(err, TL_EIO, "no socket pair");
-	/* as a desk that nobody has told what to forward */
-	rig_serve(desk.rig, pair[0], id.text, ask->scopes & ~(TL_SCOPE_FORWARDING | TL_SCOPE_AGENT),
-		  ask->keys, ask->lane == TL_LANE_END_TO_END);
+	rig_serve(desk.rig, pair[0], id.text, ask->scopes, ask->keys,
+		  ask->lane == TL_LANE_END_TO_END);
 	if (tl_broker_deliver(desk.office.broker, id.text, pair[1], err) != 0)
 		close(pair[1]);
 	return 0;
@@ -196,6 +205,7 @@ static int setup(void **state)
 		.engineer = office_engineer,
 		.keys = office_keys,
 		.resolve = office_resolve,
+		.claim = office_claim,
 		.request = office_request,
 		.opened = office_opened,
 		.ended = office_ended,

@@ -81,7 +81,7 @@ static void *open_and_migrate(void *arg)
 }
 
 static const char *const tables[] = {
-	"forward_wish",	 "recovery_code",   "second_factor", "host_health", "bundle",
+	"roster",	 "recovery_code",   "second_factor", "host_health", "bundle",
 	"upload",	 "session",	    "idempotency",   "timeline",    "ticket",
 	"assertion_jti", "enrolment_token", "host",	     "ssh_key",	    "api_token",
 	"app_user",	 "counter",	    "organisation",  "audit",	    "audit_head",
