@@ -7,7 +7,7 @@
 
 #include "helper/child.h"
 
-#define TL_SPAWN_COMMAND_MAX 16384
+#define TL_SPAWN_COMMAND_MAX 32768 /* what the SSH side takes (ssh/server.h) */
 #define TL_SPAWN_CELLS_MAX 4096
 
 struct tl_spawn_spec {

@@ -382,7 +382,8 @@ const struct tl_verb tl_helper_verbs[] = {
 	{"session.request", TL_DOOR_AGENT, TL_HELPER_ENROLLED, TL_IPC_PACKET_MAX, 0, 0,
 	 session_request},
 	{"session.signal", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 512, 0, 0, session_signal},
-	{"session.spawn", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 32768, 0, 0, session_spawn},
+	{"session.spawn", TL_DOOR_AGENT, TL_HELPER_ENROLLED, TL_IPC_PACKET_MAX, 0, 0,
+	 session_spawn},
 	{"session.stop", TL_DOOR_CONSENT, TL_HELPER_ENROLLED, 1024, 0, 0, session_stop},
 	{"session.wait", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 512, 0, 0, session_wait},
 };

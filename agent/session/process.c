@@ -287,6 +287,8 @@ bool tl_process_pump(struct tl_process *process)
 
 	if (!process->started || process->unrecorded)
 		return false;
+	if (process->channel->unread) /* its next write fails, as in a pipe that nobody reads */
+		port_close(&process->ports[END_OUT]);
 	moved |= move_in(process);
 	moved |= move_out(process, END_OUT);
 	moved |= move_out(process, END_ERR);

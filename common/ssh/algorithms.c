@@ -38,7 +38,7 @@ static const struct bind_option server_options[] = {
 	{SSH_BIND_OPTIONS_HMAC_S_C, TL_SSH_MACS},
 	{SSH_BIND_OPTIONS_HOSTKEY_ALGORITHMS, TL_SSH_HOST_KEYS},
 	{SSH_BIND_OPTIONS_PUBKEY_ACCEPTED_KEY_TYPES, TL_SSH_USER_KEYS},
-	{SSH_BIND_OPTIONS_BANNER, "Towline"},
+	{SSH_BIND_OPTIONS_BANNER, TL_SSH_VERSION},
 };
 
 static int bind_setup(ssh_bind bind, const struct tl_key *host_key, struct tl_err *err)

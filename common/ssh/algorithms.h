@@ -9,11 +9,17 @@
 #include <towline/crypto.h>
 #include <towline/err.h>
 
-#define TL_SSH_CIPHERS "aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-gcm@openssh.com"
+/* AES-CTR is for clients without an authenticated cipher (paramiko), always with an encrypt-then-MAC. */
+#define TL_SSH_CIPHERS \
+	"aes256-gcm@openssh.com,chacha20-poly1305@openssh.com,aes128-gcm@openssh.com," \
+	"aes256-ctr,aes192-ctr,aes128-ctr"
 #define TL_SSH_KEX \
 	"sntrup761x25519-sha512@openssh.com,curve25519-sha256,curve25519-sha256@libssh.org"
 #define TL_SSH_MACS "hmac-sha2-256-etm@openssh.com,hmac-sha2-512-etm@openssh.com"
 #define TL_SSH_HOST_KEYS "ssh-ed25519"
+/* Our software version. OpenSSH's client uses its extensions only with servers whose name begins so; of
+ * them we need eow@openssh.com: without it `ssh HOST journalctl -f | head` would never end. */
+#define TL_SSH_VERSION "OpenSSH_Towline"
 #define TL_SSH_RSA_BITS_MIN 2048
 /* Signature algorithms of user keys and certificates: no SHA-1, no DSA. libssh checks that the client
  * holds the key; whether a certificate counts is decided elsewhere (server/ssh/certificate.h). */

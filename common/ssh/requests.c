@@ -166,6 +166,26 @@ static bool refuse_x11(struct tl_ssh_server_channel *channel, ssh_message messag
 	return false;
 }
 
+/* Whether a request that libssh does not know by name says that the client reads no more output
+ * (eow@openssh.com, openssh/PROTOCOL §2.1): without a terminal OpenSSH sends no other such request to a
+ * running program, and the relay passes it on to the endpoint as "break", for want of another call. */
+static bool is_end_of_reading(const struct tl_ssh_server_channel *channel)
+{
+	const char *client = ssh_get_clientbanner(tl_ssh_link_session(channel->server->link));
+
+	return channel->program != TL_SSH_NONE && !channel->has_pty && client &&
+	       (tl_str_starts(client, "SSH-2.0-OpenSSH") ||
+		tl_str_starts(client, "SSH-2.0-libssh"));
+}
+
+static bool take_unknown(struct tl_ssh_server_channel *channel, ssh_message message)
+{
+	(void)message;
+	if (is_end_of_reading(channel))
+		channel->unread = true;
+	return false;
+}
+
 static const struct request {
 	int type;
 	bool (*take)(struct tl_ssh_server_channel *channel, ssh_message message);
@@ -174,6 +194,7 @@ static const struct request {
 	{SSH_CHANNEL_REQUEST_WINDOW_CHANGE, take_resize},
 	{SSH_CHANNEL_REQUEST_ENV, take_env},
 	{SSH_CHANNEL_REQUEST_X11, refuse_x11},
+	{SSH_CHANNEL_REQUEST_UNKNOWN, take_unknown},
 };
 
 static enum tl_ssh_program program_of(ssh_message message, const char **ret_command)
@@ -200,16 +221,32 @@ const char *tl_ssh_program_name(enum tl_ssh_program program)
 	return names[program];
 }
 
+/* Why a command cannot be passed on and recorded; NULL when it can. */
+static const char *objection(const char *command)
+{
+	if (command && strlen(command) > TL_SSH_COMMAND_MAX)
+		return "the command is longer than " TL_SSH_COMMAND_MAX_TEXT
+		       " bytes: send a script on standard input";
+	if (command && !tl_str_is_utf8(command, strlen(command)))
+		return "the command is not UTF-8: send a script on standard input";
+	return NULL;
+}
+
 /* Keeps the message until the owner has answered; a channel runs one program. */
 static bool take_program(struct tl_ssh_server_channel *channel, ssh_message message)
 {
-	const char *command;
+	const char *command, *why;
 	enum tl_ssh_program program = program_of(message, &command);
 
-	if (channel->program != TL_SSH_NONE || channel->forward ||
-	    (command &&
-	     (strlen(command) > TL_SSH_COMMAND_MAX || !tl_str_is_utf8(command, strlen(command)))))
+	if (channel->program != TL_SSH_NONE || channel->forward)
 		return false;
+	why = objection(command);
+	if (why) {
+		channel->program = program;
+		channel->start = message;
+		tl_ssh_channel_answer(channel, false, why);
+		return true;
+	}
 	if (command) {
 		channel->command = strdup(command);
 		if (!channel->command)

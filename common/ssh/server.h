@@ -15,7 +15,8 @@
 #define TL_SSH_CODE_MAX 64
 #define TL_SSH_CHANNELS_MAX 16
 #define TL_SSH_ENV_MAX 32
-#define TL_SSH_COMMAND_MAX (32 * 1024)
+#define TL_SSH_COMMAND_MAX 32768
+#define TL_SSH_COMMAND_MAX_TEXT "32768"
 
 struct tl_ssh_server;
 
@@ -38,7 +39,8 @@ struct tl_ssh_server_channel {
 	char signals[4][16];
 	size_t signal_count;
 	bool resized;
-	void *data; /* the owner's */
+	bool unread; /* the client reads no more output (eow@openssh.com) */
+	void *data;  /* the owner's */
 };
 
 /* A recording has a size for every terminal (asciicast wants one), and none without. */

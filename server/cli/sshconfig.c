@@ -132,14 +132,18 @@ static bool is_key_line(const char *line)
 	return line && tl_str_starts(line, "ssh-ed25519 ") && !strpbrk(line, "\r\n");
 }
 
+/* Without the key's comment: dropbear's client takes it for a part of the key. */
 static void print_known_host(const char *name, const char *port, const char *line)
 {
+	int len;
+
 	if (!is_key_line(line))
 		return;
+	len = (int)(strlen("ssh-ed25519 ") + strcspn(line + strlen("ssh-ed25519 "), " "));
 	if (port && !tl_streq(port, "22"))
-		printf("[%s]:%s %s\n", name, port, line);
+		printf("[%s]:%s %.*s\n", name, port, len, line);
 	else
-		printf("%s %s\n", name, line);
+		printf("%s %.*s\n", name, len, line);
 }
 
 /* The line of `host` under `name`, which is the host's own or a ticket's number. No host answers in the

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <towline/log.h>
 
+#include "ssh/algorithms.h"
 #include "ssh/front_private.h"
 
 #define UNDISTURBED_MS 2000 /* nobody makes room sooner: long enough for a key exchange and a key */
@@ -172,7 +173,7 @@ int tl_front_goodbye(const char *sentence, struct tl_buf *out)
 	put_u32(&payload, 0);
 	padding = 8 - (payload.len + 5) % 8;
 	padding += padding < 4 ? 8 : 0;
-	tl_buf_puts(out, "SSH-2.0-Towline\r\n");
+	tl_buf_puts(out, "SSH-2.0-" TL_SSH_VERSION "\r\n");
 	put_u32(out, (uint32_t)(payload.len + padding + 1));
 	tl_buf_putc(out, (char)padding);
 	tl_buf_append(out, payload.data, payload.len);

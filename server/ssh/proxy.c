@@ -15,6 +15,7 @@ struct tl_proxy {
 	enum step step;
 	void *env; /* iterator: the next variable to send */
 	bool resized, recorded, ended;
+	bool unread, unread_told; /* the engineer reads no more output */
 	char signals[4][16];
 	size_t signal_count;
 };
@@ -243,6 +244,9 @@ static void pass_requests(struct tl_proxy *proxy)
 						  (int)proxy->channel->columns,
 						  (int)proxy->channel->rows);
 	proxy->resized = false;
+	if (proxy->unread && !proxy->unread_told)
+		(void)ssh_channel_request_send_break(proxy->stream.channel, 0);
+	proxy->unread_told = proxy->unread;
 	for (size_t i = 0; i < proxy->signal_count; i++)
 		(void)ssh_channel_request_send_signal(proxy->stream.channel, proxy->signals[i]);
 	proxy->signal_count = 0;
@@ -277,6 +281,10 @@ int tl_proxy_pump_engineer(struct tl_proxy *proxy, struct tl_err *err)
 
 	if (proxy->step != STEP_RUNNING || !proxy->recorded)
 		return false;
+	if (proxy->channel->unread && !proxy->unread) {
+		proxy->unread = true;
+		tl_ssh_link_kick(proxy->upstream);
+	}
 	rc = move_in(proxy, err);
 	for (int kind = 0; rc >= 0 && kind < 2; kind++) {
 		moved |= rc;

@@ -238,7 +238,7 @@ def test_a_port_that_is_only_looked_at_costs_nobody_a_place(relay):
         knock(relay).close()
     until(lambda: relay.program.text().count("SSH connection without login") == 12, "all are noted")
     waiting = [knock(relay) for _ in range(3)]
-    assert all(client.recv(256).startswith(b"SSH-2.0-Towline") for client in waiting)
+    assert all(client.recv(256).startswith(b"SSH-2.0-OpenSSH_Towline") for client in waiting)
     assert "refused" not in relay.program.text()
 
 
