@@ -27,7 +27,7 @@ struct tl_line {
 	bool sending;		      /* `unsent` was offered: nothing else may come between */
 	size_t sent;		      /* of the frame, or the acknowledgement, that is being sent */
 	size_t held, ahead;	      /* memory of all frames; of those in `unsent` */
-	uint64_t queued, acked, gone; /* of the stream: taken; acknowledged; begun to be sent */
+	uint64_t queued, acked, gone; /* of the stream: taken; acknowledged; offered to be sent */
 	bool ending, end_sent;
 	char ack[HEADER_LEN + COUNT_LEN];
 	bool acking, ack_due; /* `ack` is being sent; one is wanted */
@@ -172,7 +172,9 @@ bool tl_line_next(struct tl_line *line, const char **ret_bytes, size_t *ret_len)
 	}
 	if (!line->unsent)
 		return false;
+	/* TLS may have sent records of it when it says that it sent nothing yet. */
 	line->sending = true;
+	line->gone = line->unsent->seq + line->unsent->count;
 	*ret_bytes = line->unsent->wire + line->unsent->at + line->sent;
 	*ret_len = line->unsent->len - line->sent;
 	return true;
@@ -204,7 +206,6 @@ void tl_line_sent(struct tl_line *line, size_t len, int64_t now_ms)
 		}
 		return;
 	}
-	line->gone = frame->seq + frame->count;
 	if (line->sent < frame->len)
 		return;
 	line->sent = 0;

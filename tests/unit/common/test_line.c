@@ -314,6 +314,21 @@ static void a_peer_cannot_have_what_was_not_sent(void **state)
 	assert_int_equal(tl_line_resume(pair->a.line, 5, 0), 0);
 }
 
+/* TLS writes records of what is offered before it says that it took any of it. */
+static void a_peer_may_have_of_what_was_only_offered(void **state)
+{
+	struct pair *pair = *state;
+	const char *bytes;
+	size_t len;
+
+	put(&pair->a, "12345", 5);
+	assert_true(tl_line_next(pair->a.line, &bytes, &len));
+	assert_int_equal(hear(&pair->b, bytes, len - 2, 0), 0);
+	reconnect(pair);
+	settle(pair);
+	assert_got(&pair->b, "12345", 5);
+}
+
 static void a_peer_cannot_ask_again_for_what_it_acknowledged(void **state)
 {
 	struct pair *pair = *state;
@@ -486,6 +501,7 @@ int main(void)
 		WITH_PAIR(after_a_break_nothing_is_missing_and_nothing_comes_twice),
 		WITH_PAIR(an_end_that_was_lost_comes_again),
 		WITH_PAIR(a_peer_cannot_have_what_was_not_sent),
+		WITH_PAIR(a_peer_may_have_of_what_was_only_offered),
 		WITH_PAIR(a_peer_cannot_ask_again_for_what_it_acknowledged),
 		cmocka_unit_test(frames_that_are_none_are_refused),
 		WITH_PAIR(an_acknowledgement_never_goes_back),
