@@ -80,15 +80,6 @@ static int read_fields(const struct tl_buf *blob, struct fields *ret_fields, str
 	return 0;
 }
 
-static void put_string(struct tl_buf *out, const void *bytes, size_t len)
-{
-	const uint8_t head[] = {(uint8_t)(len >> 24), (uint8_t)(len >> 16), (uint8_t)(len >> 8),
-				(uint8_t)len};
-
-	tl_buf_append(out, head, sizeof head);
-	tl_buf_append(out, bytes, len);
-}
-
 /* What was signed in the message's place. Its digest is one of two. */
 static int write_signed(const struct fields *fields, const void *message, size_t len,
 			struct tl_buf *out, struct tl_err *err)
@@ -105,10 +96,10 @@ static int write_signed(const struct fields *fields, const void *message, size_t
 	if (EVP_Digest(message, len, digest, &digest_len, type, NULL) != 1)
 		return tl_err_set(err, TL_ENOMEM, "out of memory");
 	tl_buf_append(out, MAGIC, MAGIC_LEN);
-	put_string(out, fields->name_space.bytes, fields->name_space.len);
-	put_string(out, fields->reserved.bytes, fields->reserved.len);
-	put_string(out, fields->digest.bytes, fields->digest.len);
-	put_string(out, digest, digest_len);
+	tl_ssh_put_string(out, fields->name_space.bytes, fields->name_space.len);
+	tl_ssh_put_string(out, fields->reserved.bytes, fields->reserved.len);
+	tl_ssh_put_string(out, fields->digest.bytes, fields->digest.len);
+	tl_ssh_put_string(out, digest, digest_len);
 	return tl_buf_check(out) ? tl_err_set(err, TL_EINVAL, "the signature is damaged") : 0;
 }
 

@@ -1,6 +1,7 @@
 #include "ssh/keys.h"
 
 #include <string.h>
+#include <towline/sshkey.h>
 #include <towline/str.h>
 
 /* Key types that may authenticate; the name is that of the blob's first field. */
@@ -106,104 +107,13 @@ int tl_ssh_key_of_line(const char *line, struct tl_buf *out, struct tl_err *err)
 	return tl_buf_check(out);
 }
 
-/* ---- private keys ----------------------------------------------------------------------------
- * libssh reads a PKCS#8 Ed25519 key but forgets its public half (0.10.6: "ssh_get_key_params: Out of
- * memory"); of OpenSSH's own format it reads both. So the key is rewritten into that
- * (openssh/PROTOCOL.key). */
-
-#define SEED_LEN 32
-#define PKCS8_LEN 48 /* RFC 8410 §7: a fixed prefix, then the seed */
-
-static void put_u32(struct tl_buf *out, uint32_t value)
-{
-	const uint8_t bytes[] = {(uint8_t)(value >> 24), (uint8_t)(value >> 16),
-				 (uint8_t)(value >> 8), (uint8_t)value};
-
-	tl_buf_append(out, bytes, sizeof(bytes));
-}
-
-static void put_string(struct tl_buf *out, const void *bytes, size_t len)
-{
-	put_u32(out, (uint32_t)len);
-	tl_buf_append(out, bytes, len);
-}
-
-static void put_text(struct tl_buf *out, const char *text)
-{
-	put_string(out, text, strlen(text));
-}
-
-/* The seed stands at the end of the PEM's only block. */
-static int seed_of(const struct tl_key *key, uint8_t seed[static SEED_LEN])
-{
-	tl_auto(tl_buf) struct tl_buf pem = TL_BUF_SECRET_INIT(1024);
-	tl_auto(tl_buf) struct tl_buf flat = TL_BUF_SECRET_INIT(1024);
-	tl_auto(tl_buf) struct tl_buf der = TL_BUF_SECRET_INIT(1024);
-	const char *at, *end;
-
-	if (tl_key_pem(key, &pem) != 0)
-		return TL_EINVAL;
-	at = strchr(tl_buf_str(&pem), '\n');
-	end = at ? strstr(at, "\n-----END") : NULL;
-	for (; end && at < end; at++)
-		if (*at != '\n')
-			tl_buf_putc(&flat, *at);
-	if (!end || tl_base64_decode(&der, tl_buf_str(&flat), flat.len) != 0 ||
-	    der.len != PKCS8_LEN)
-		return TL_EINVAL;
-	memcpy(seed, der.data + PKCS8_LEN - SEED_LEN, SEED_LEN);
-	return 0;
-}
-
-static void put_private_part(struct tl_buf *out, const uint8_t seed[static SEED_LEN],
-			     const uint8_t public[static TL_ED25519_PUBLIC_LEN])
-{
-	tl_auto(tl_buf) struct tl_buf part = TL_BUF_SECRET_INIT(512);
-
-	put_u32(&part, 0x746f776c); /* the same number twice: what a passphrase is checked by */
-	put_u32(&part, 0x746f776c);
-	put_text(&part, "ssh-ed25519");
-	put_string(&part, public, TL_ED25519_PUBLIC_LEN);
-	put_u32(&part, SEED_LEN + TL_ED25519_PUBLIC_LEN);
-	tl_buf_append(&part, seed, SEED_LEN);
-	tl_buf_append(&part, public, TL_ED25519_PUBLIC_LEN);
-	put_text(&part, "");
-	for (char pad = 1; part.len % 8 != 0; pad++)
-		tl_buf_putc(&part, pad);
-	put_string(out, part.data, part.len);
-}
-
-static int write_openssh(const struct tl_key *key, struct tl_buf *out)
-{
-	tl_auto(tl_buf) struct tl_buf blob = TL_BUF_INIT(128);
-	tl_auto(tl_buf) struct tl_buf file = TL_BUF_SECRET_INIT(1024);
-	uint8_t public[TL_ED25519_PUBLIC_LEN], seed[SEED_LEN];
-	int rc = seed_of(key, seed);
-
-	if (rc != 0)
-		return rc;
-	tl_key_public(key, public);
-	put_text(&blob, "ssh-ed25519");
-	put_string(&blob, public, sizeof(public));
-	tl_buf_append(&file, "openssh-key-v1", sizeof("openssh-key-v1"));
-	put_text(&file, "none");
-	put_text(&file, "none");
-	put_text(&file, "");
-	put_u32(&file, 1);
-	put_string(&file, blob.data, blob.len);
-	put_private_part(&file, seed, public);
-	tl_wipe(seed, sizeof(seed));
-	tl_buf_puts(out, "-----BEGIN OPENSSH PRIVATE KEY-----\n");
-	tl_base64_encode(out, file.data, file.len);
-	tl_buf_puts(out, "\n-----END OPENSSH PRIVATE KEY-----\n");
-	return tl_buf_check(out);
-}
-
+/* libssh reads a PKCS#8 Ed25519 key but forgets its public half (0.10.6: "ssh_get_key_params: Out of
+ * memory"); of OpenSSH's own format it reads both. */
 int tl_ssh_key_import(const struct tl_key *key, ssh_key *ret_key, struct tl_err *err)
 {
 	tl_auto(tl_buf) struct tl_buf text = TL_BUF_SECRET_INIT(TL_SSH_KEY_TEXT_MAX);
 
-	if (write_openssh(key, &text) != 0 ||
+	if (tl_sshkey_private(key, "", &text) != 0 ||
 	    ssh_pki_import_privkey_base64(tl_buf_str(&text), NULL, NULL, NULL, ret_key) != SSH_OK)
 		return tl_err_set(err, TL_EINTERNAL, "the key cannot be handed to the SSH library");
 	return 0;

@@ -35,6 +35,12 @@ bool tl_ssh_string_is(struct tl_ssh_string string, const char *text);
 /* Copies it as text; false when it holds a NUL or does not fit. */
 bool tl_ssh_string_text(struct tl_ssh_string string, char *text, size_t room);
 
+/* The same the other way: into a buffer, whose bound is the caller's. */
+void tl_ssh_put_u32(struct tl_buf *out, uint32_t value);
+void tl_ssh_put_u64(struct tl_buf *out, uint64_t value);
+void tl_ssh_put_string(struct tl_buf *out, const void *bytes, size_t len);
+void tl_ssh_put_text(struct tl_buf *out, const char *text);
+
 /* Checks a plain public key (wire form) of one of the kinds below: whole, nothing behind it, a security key's
  * for "ssh:…". 0; TL_EINVAL: damaged; TL_EUNSUPPORTED with a sentence. */
 TL_MUST_CHECK int tl_sshkey_check(struct tl_ssh_string key, struct tl_err *err);
@@ -48,6 +54,10 @@ TL_MUST_CHECK int tl_sshkey_verify(struct tl_ssh_string key, struct tl_ssh_strin
 /* Appends the wire blob of "TYPE BASE64 [comment]", a plain key without options. TL_EINVAL for anything else,
  * certificates among it. */
 TL_MUST_CHECK int tl_sshkey_of_line(const char *line, struct tl_buf *blob, struct tl_err *err);
+/* Appends a private key as ssh reads it from a file: OpenSSH's format, without a passphrase. */
+struct tl_key;
+TL_MUST_CHECK int tl_sshkey_private(const struct tl_key *key, const char *comment,
+				    struct tl_buf *out);
 /* As `ssh-keygen -l` shows it. */
 void tl_sshkey_fingerprint(const void *blob, size_t len,
 			   char fingerprint[static TL_SSH_FINGERPRINT_MAX]);

@@ -1,4 +1,5 @@
 #include "cli/api.h"
+#include "cli/certificate.h"
 #include "cli/commands.h"
 #include "cli/print.h"
 #include "cli/prompt.h"
@@ -63,7 +64,8 @@ static int print_identity(const struct tl_cli *cli, struct tl_err *err)
 	return 0;
 }
 
-int tl_command_login(const struct tl_cli *cli, struct tl_err *err)
+/* Token and profile, as they are asked for: a new login. */
+static int remember(const struct tl_cli *cli, struct tl_err *err)
 {
 	tl_auto(tl_buf) struct tl_buf token = TL_BUF_SECRET_INIT(TOKEN_MAX);
 	tl_free char *path = NULL;
@@ -71,7 +73,7 @@ int tl_command_login(const struct tl_cli *cli, struct tl_err *err)
 	char *slash;
 	int rc;
 
-	if (!tl_cli_has(cli, "relay") || !tl_str_starts(tl_cli_get(cli, "relay"), "https://"))
+	if (!tl_str_starts(tl_cli_get(cli, "relay"), "https://"))
 		return tl_err_set(err, TL_EUSAGE, "name the relay: --relay https://HOST:PORT");
 	rc = tl_profile_path(cli, &path, err);
 	if (rc == 0)
@@ -84,9 +86,19 @@ int tl_command_login(const struct tl_cli *cli, struct tl_err *err)
 	rc = tl_fs_make_dir(slash ? path : ".", 0700, &dir_fd, err);
 	if (rc == 0)
 		rc = tl_fs_write_file(dir_fd, "token", 0600, token.data, token.len, err);
+	return rc ? rc : write_profile(cli, dir_fd, slash ? slash + 1 : path, err);
+}
+
+/* Without --relay: again, where one logged in before. The certificate is what was over. */
+int tl_command_login(const struct tl_cli *cli, struct tl_err *err)
+{
+	int rc = tl_cli_has(cli, "relay") ? remember(cli, err) : 0;
+
 	if (rc == 0)
-		rc = write_profile(cli, dir_fd, slash ? slash + 1 : path, err);
-	return rc ? rc : print_identity(cli, err);
+		rc = print_identity(cli, err);
+	if (rc == 0 && !tl_cli_has(cli, "no-certificate"))
+		rc = tl_certificate_fetch(cli, err);
+	return rc;
 }
 
 int tl_command_whoami(const struct tl_cli *cli, struct tl_err *err)

@@ -18,6 +18,9 @@ static const struct tl_cli_option login_options[] = {
 	{0, "relay", "URL", "The relay's address: https://HOST:PORT."},
 	{0, "ca", "FILE", "PEM file with the relay's CA."},
 	{0, "ssh", "HOST:PORT", "The relay's SSH front door, for ssh-config."},
+	{0, "ssh-key", "FILE", "Certify this key (its .pub is read) instead of a new one."},
+	{0, "bind-address", NULL, "A certificate for the address that you have now alone."},
+	{0, "no-certificate", NULL, "Fetch no SSH certificate."},
 	{0, "json", NULL, "Print JSON, for programs."},
 	{0},
 };
@@ -127,8 +130,14 @@ static const struct tl_cli_option ssh_config_options[] = {
 };
 
 static const struct tl_cli_command commands[] = {
-	{"login", NULL, 0, 0, "Remember a relay and an API token",
-	 "Reads the token from standard input, checks it, and writes the configuration.",
+	{"login", NULL, 0, 0, "Remember a relay and an API token; get an SSH certificate",
+	 "Reads the token from standard input, checks it, and writes the configuration. Without "
+	 "--relay the "
+	 "one that is remembered. Then fetches an SSH certificate for a working day, for which the "
+	 "relay may "
+	 "want a code of your second factor; `towline ssh-config` makes ssh use it. Its key is "
+	 "made anew "
+	 "each time, unless --ssh-key names one.",
 	 login_options, tl_command_login},
 	{"whoami", NULL, 0, 0, "Show who the relay takes you for", NULL, json_option,
 	 tl_command_whoami},

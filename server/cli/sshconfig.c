@@ -1,4 +1,5 @@
 #include "cli/api.h"
+#include "cli/certificate.h"
 #include "cli/commands.h"
 #include "cli/door.h"
 
@@ -35,12 +36,17 @@ static bool fits_ssh_config(const char *name)
 struct generated {
 	const char *command, *path; /* of towline and its configuration */
 	struct tl_front_door door;
-	bool is_signed;	 /* requests are signed, by `towline connect` */
-	const char *key; /* by this file; NULL: it finds one */
+	bool is_signed;			   /* requests are signed, by `towline connect` */
+	const char *key;		   /* by this file; NULL: it finds one */
+	const char *ssh_key, *certificate; /* of `towline login`; NULL: none was fetched */
 };
 
 static void print_trust(const struct generated *generated)
 {
+	if (generated->certificate)
+		printf("\tCertificateFile \"%s\"\n"
+		       "\tIdentityFile \"%s\"\n",
+		       generated->certificate, generated->ssh_key);
 	printf("\tKnownHostsCommand %s --config %s known-hosts %%H\n"
 	       "\tUserKnownHostsFile /dev/null\n"
 	       "\tStrictHostKeyChecking yes\n\n",
@@ -100,6 +106,8 @@ static void print_blocks(const struct generated *generated, const json_t *hosts,
 int tl_command_ssh_config(const struct tl_cli *cli, struct tl_err *err)
 {
 	tl_auto(tl_api) struct tl_api *api = NULL;
+	tl_auto(tl_buf) struct tl_buf key = TL_BUF_INIT(PATH_MAX);
+	tl_auto(tl_buf) struct tl_buf certificate = TL_BUF_INIT(PATH_MAX);
 	struct generated generated = {.command = NULL};
 	char command[PATH_MAX];
 	tl_free char *path = NULL;
@@ -116,6 +124,10 @@ int tl_command_ssh_config(const struct tl_cli *cli, struct tl_err *err)
 		rc = tl_api_list(api, "/v1/hosts", &hosts, err);
 	if (rc)
 		return rc;
+	if (tl_certificate_paths(cli, &key, &certificate)) {
+		generated.ssh_key = tl_buf_str(&key);
+		generated.certificate = tl_buf_str(&certificate);
+	}
 	generated.command = command;
 	generated.path = path;
 	generated.is_signed = tl_cli_has(cli, "signed") || tl_cli_has(cli, "key");

@@ -8,6 +8,7 @@ void tl_desk_clear(struct tl_desk *desk)
 	free(desk->intake_program);
 	tl_key_free(desk->authority);
 	tl_key_free(desk->token_key);
+	tl_key_free(desk->ssh_ca);
 	tl_blobs_close(desk->blobs);
 	tl_broker_free(desk->broker);
 	tl_throttle_free(desk->throttle);

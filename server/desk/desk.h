@@ -39,6 +39,8 @@ struct tl_desk {
 	enum tl_factor_rule factor_rule;
 	struct tl_key *authority; /* signs grants */
 	struct tl_key *token_key; /* signs access tokens */
+	struct tl_key *ssh_ca;	  /* signs SSH certificates of engineers; NULL: there is none */
+	int64_t ssh_certificate_s;
 	const struct tl_clock *clock;
 	struct tl_blobs *blobs;
 	struct tl_broker *broker;

@@ -30,6 +30,8 @@ void tl_enrolment_token_create_call(struct tl_http_call *call);
 /* factor_api.c */
 void tl_factor_begin_call(struct tl_http_call *call);
 void tl_factor_confirm_call(struct tl_http_call *call);
+/* ssh_ca_api.c */
+void tl_ssh_certificate_create_call(struct tl_http_call *call);
 /* ticket.c, ticket_change.c, timeline.c */
 void tl_ticket_list(struct tl_http_call *call);
 void tl_ticket_show(struct tl_http_call *call);

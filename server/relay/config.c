@@ -31,6 +31,10 @@ static const struct tl_conf_key keys[] = {
 	 "Key that seals second factors in the store; made when there is none."},
 	{"keys.ssh_host", TL_CONF_PATH, AT(ssh_host_key), "ssh_host.key", 0, 0, NULL,
 	 "Private host key of the SSH front door."},
+	{"keys.ssh_user_ca", TL_CONF_PATH, AT(ssh_ca_key), "ssh_user_ca.key", 0, 0, NULL,
+	 "Private key of the relay's own authority for SSH certificates of engineers; without the "
+	 "file "
+	 "it issues none."},
 	{"keys.token", TL_CONF_PATH, AT(token_key), "token.key", 0, 0, NULL,
 	 "Private key that signs the access tokens of endpoints."},
 	{"limits.bundle", TL_CONF_SIZE, AT(max_bundle_bytes), "2G", 1024, INT64_MAX, NULL,
@@ -63,6 +67,8 @@ static const struct tl_conf_key keys[] = {
 	 "Fingerprint (SHA256:…) of the offline key that signs the roster of engineers: written "
 	 "into "
 	 "enrolment tokens, and a roster by another key is not published."},
+	{"ssh.certificate_life", TL_CONF_DURATION, AT(ssh_certificate_ms), "8h", 60000,
+	 7 * 86400000LL, NULL, "How long a certificate of `towline login` is valid."},
 	{"ssh.connections", TL_CONF_INT, AT(ssh_connections), "4096", 1, 100000, NULL,
 	 "SSH connections served at once."},
 	{"ssh.login_grace", TL_CONF_DURATION, AT(ssh_login_grace_ms), "30s", 1000, 600000, NULL,

@@ -11,7 +11,7 @@ struct tl_relay_config {
 	char *id, *name, *public_url;
 	char *listen, *ssh_listen;
 	char *certificate, *certificate_key, *ca;
-	char *authority_key, *token_key, *ssh_host_key, *secrets_key;
+	char *authority_key, *token_key, *ssh_host_key, *secrets_key, *ssh_ca_key;
 	char *ssh_authorities, *ssh_revoked;
 	char *roster_key;
 	char *store, *blobs;
@@ -20,7 +20,8 @@ struct tl_relay_config {
 	int64_t host_tickets_max;
 	int64_t grant_life_ms, session_max_ms, resume_ms, drain_ms;
 	int64_t connections, loops, workers;
-	int64_t ssh_connections, ssh_waiting, ssh_waiting_per_network, ssh_login_grace_ms;
+	int64_t ssh_connections, ssh_waiting, ssh_waiting_per_network, ssh_login_grace_ms,
+		ssh_certificate_ms;
 	struct tl_strv trusted_proxies;
 	char *dir; /* the file's directory: where run.json goes; set by the loader */
 };

@@ -17,7 +17,7 @@
 
 static const char *const made_files[] = {
 	"ca.pem",	 "ca.key",    "server.pem",   "server.key",
-	"authority.key", "token.key", "ssh_host.key",
+	"authority.key", "token.key", "ssh_host.key", "ssh_user_ca.key",
 };
 
 static const char *option_or(const struct tl_cli *cli, const char *name, const char *fallback)
@@ -177,7 +177,8 @@ int tl_relay_init(const struct tl_cli *cli, struct tl_err *err)
 	if ((r = make_certificates(cli, dir_fd, err)) ||
 	    (r = make_key(dir_fd, "authority.key", err)) ||
 	    (r = make_key(dir_fd, "token.key", err)) ||
-	    (r = make_key(dir_fd, "ssh_host.key", err)) || (r = make_store(cli, dir, err)) ||
+	    (r = make_key(dir_fd, "ssh_host.key", err)) ||
+	    (r = make_key(dir_fd, "ssh_user_ca.key", err)) || (r = make_store(cli, dir, err)) ||
 	    (r = write_config(cli, dir_fd, err)))
 		return r;
 	printf("Relay made in %s.\nNext: towline-relay -c %s/relay.yaml user add …, then serve.\n",

@@ -32,6 +32,11 @@ static const struct tl_cli_option totp_options[] = {
 	{0},
 };
 
+static const struct tl_cli_option revoke_options[] = {
+	{0, "reason", "TEXT", "why: it stands in the list and on the audit trail"},
+	{0},
+};
+
 static const struct tl_cli_option token_options[] = {
 	{0, "user", "LOGIN", "whose token"},
 	{0, "name", "NAME", "what it is for"},
@@ -54,6 +59,15 @@ static const struct tl_cli_command commands[] = {
 	 "Writes the whole store, as of one moment, into a new file. Blobs are files that never "
 	 "change: copy them afterwards. A PostgreSQL store is backed up with pg_dump.",
 	 NULL, tl_relay_backup},
+	{"ca create", NULL, 0, 0, "make the authority for SSH certificates of engineers",
+	 "`init` makes one already; this is for relays that are older. Restart the relay "
+	 "afterwards.",
+	 NULL, tl_relay_ca_create},
+	{"ca list", NULL, 0, 0, "list the SSH certificates that are valid now", NULL, NULL,
+	 tl_relay_ca_list},
+	{"ca show", NULL, 0, 0, "print the public key of that authority",
+	 "A line for TrustedUserCAKeys of other SSH servers, if they shall know it.", NULL,
+	 tl_relay_ca_show},
 	{"check-config", NULL, 0, 0, "check the configuration and the files it names", NULL, NULL,
 	 tl_relay_check_config},
 	{"enrol-token create", NULL, 0, 0, "print a one-time token for enrolling a host",
@@ -73,6 +87,16 @@ static const struct tl_cli_command commands[] = {
 	 tl_relay_migrate},
 	{"openapi", NULL, 0, 0, "print the API's OpenAPI description", NULL, NULL,
 	 tl_relay_openapi},
+	{"revoke id", "TEXT", 1, 1, "let no SSH certificate of this key id in any more", NULL,
+	 revoke_options, tl_relay_revoke_id},
+	{"revoke key", "FILE|FINGERPRINT", 1, 1,
+	 "let no SSH key, nor what it certifies or is certified, in any more",
+	 "An engineer's key, registered or certified, or an authority's.", revoke_options,
+	 tl_relay_revoke_key},
+	{"revoke list", NULL, 0, 0, "list what was revoked, by whom and why", NULL, NULL,
+	 tl_relay_revoke_list},
+	{"revoke serial", "NUMBER", 1, 1, "let an SSH certificate of the relay's own in no more",
+	 NULL, revoke_options, tl_relay_revoke_serial},
 	{"roster publish", "FILE", 1, 1, "publish a roster of engineers",
 	 "FILE is the roster, FILE.sig its signature by the offline key (`towline roster sign`). "
 	 "Checks "

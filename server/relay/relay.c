@@ -43,6 +43,7 @@ int tl_relay_open(const struct tl_cli *cli, struct tl_relay *relay, struct tl_er
 	desk->ssh_revoked = config->ssh_revoked;
 	desk->roster_key = config->roster_key;
 	desk->factor_rule = (enum tl_factor_rule)config->second_factor;
+	desk->ssh_certificate_s = config->ssh_certificate_ms / 1000;
 	desk->clock = tl_clock_system();
 	desk->max_bundle_bytes = config->max_bundle_bytes;
 	desk->host_quota_bytes = config->host_quota_bytes;
@@ -84,6 +85,14 @@ int tl_relay_open_vault(struct tl_relay *relay, struct tl_err *err)
 	return tl_vault_open(relay->config.secrets_key, &relay->desk.vault, err);
 }
 
+/* Relays made before there was one have none until `ca create`. */
+static int load_ssh_ca(struct tl_relay *relay, struct tl_err *err)
+{
+	if (access(relay->config.ssh_ca_key, F_OK) != 0)
+		return 0;
+	return tl_key_load(AT_FDCWD, relay->config.ssh_ca_key, &relay->desk.ssh_ca, err);
+}
+
 static int load_keys(struct tl_relay *relay, struct tl_err *err)
 {
 	const struct tl_relay_config *config = &relay->config;
@@ -91,7 +100,8 @@ static int load_keys(struct tl_relay *relay, struct tl_err *err)
 
 	if ((r = tl_key_load(AT_FDCWD, config->authority_key, &relay->desk.authority, err)) ||
 	    (r = tl_key_load(AT_FDCWD, config->token_key, &relay->desk.token_key, err)) ||
-	    (r = load_ssh_host_key(relay, err)) || (r = tl_relay_open_vault(relay, err)))
+	    (r = load_ssh_host_key(relay, err)) || (r = tl_relay_open_vault(relay, err)) ||
+	    (r = load_ssh_ca(relay, err)))
 		return r;
 	return load_ca(relay, err);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <towline/sshkey.h>
 
+#include "desk/ssh_ca.h"
 #include "http/proxy.h"
 
 #define TYPE_USER 1
@@ -67,15 +68,6 @@ static char *base64_of(const void *bytes, size_t len)
 	return tl_buf_check(&text) ? NULL : tl_buf_take(&text);
 }
 
-static void put_string(struct tl_buf *out, const char *text)
-{
-	size_t len = strlen(text);
-	const uint8_t head[] = {0, 0, (uint8_t)(len >> 8), (uint8_t)len};
-
-	tl_buf_append(out, head, sizeof head);
-	tl_buf_append(out, text, len);
-}
-
 /* The plain key's blob is its type and the fields as they stand in the certificate. */
 static int read_key(struct tl_ssh_reader *reader, const struct certificate_type *type,
 		    struct tl_certificate *certificate)
@@ -85,7 +77,7 @@ static int read_key(struct tl_ssh_reader *reader, const struct certificate_type 
 
 	for (unsigned i = 0; i < type->fields; i++)
 		(void)tl_ssh_read_string(reader);
-	put_string(&blob, type->plain);
+	tl_ssh_put_text(&blob, type->plain);
 	tl_buf_append(&blob, from, (size_t)(reader->at - from));
 	if (reader->bad || tl_buf_check(&blob))
 		return TL_EINVAL;
@@ -147,6 +139,7 @@ static int read_extensions(struct tl_ssh_string list, struct tl_certificate *cer
 		certificate->permits_pty |= tl_ssh_string_is(name, "permit-pty");
 		certificate->permits_forwarding |= tl_ssh_string_is(name, "permit-port-forwarding");
 		certificate->permits_agent |= tl_ssh_string_is(name, "permit-agent-forwarding");
+		certificate->second_factor |= tl_ssh_string_is(name, TL_SSH_CA_SECOND_FACTOR);
 	}
 	return reader.bad ? TL_EINVAL : 0;
 }

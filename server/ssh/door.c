@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <towline/log.h>
+#include <towline/sshkey.h>
 
 #include "ssh/algorithms.h"
 #include "ssh/front_private.h"
@@ -155,26 +156,19 @@ bool tl_door_admit(struct tl_ssh_front *front, int fd, const char *address)
 
 /* ---- telling why not --------------------------------------------------------------------------- */
 
-static void put_u32(struct tl_buf *out, uint32_t value)
-{
-	value = htonl(value);
-	tl_buf_append(out, &value, sizeof(value));
-}
-
 int tl_front_goodbye(const char *sentence, struct tl_buf *out)
 {
 	tl_auto(tl_buf) struct tl_buf payload = TL_BUF_INIT(TL_GOODBYE_MAX / 2);
 	size_t padding;
 
-	tl_buf_putc(&payload, 1); /* SSH_MSG_DISCONNECT */
-	put_u32(&payload, 11);	  /* SSH_DISCONNECT_BY_APPLICATION */
-	put_u32(&payload, (uint32_t)strlen(sentence));
-	tl_buf_puts(&payload, sentence);
-	put_u32(&payload, 0);
+	tl_buf_putc(&payload, 1);     /* SSH_MSG_DISCONNECT */
+	tl_ssh_put_u32(&payload, 11); /* SSH_DISCONNECT_BY_APPLICATION */
+	tl_ssh_put_text(&payload, sentence);
+	tl_ssh_put_text(&payload, "");
 	padding = 8 - (payload.len + 5) % 8;
 	padding += padding < 4 ? 8 : 0;
 	tl_buf_puts(out, "SSH-2.0-" TL_SSH_VERSION "\r\n");
-	put_u32(out, (uint32_t)(payload.len + padding + 1));
+	tl_ssh_put_u32(out, (uint32_t)(payload.len + padding + 1));
 	tl_buf_putc(out, (char)padding);
 	tl_buf_append(out, payload.data, payload.len);
 	for (size_t i = 0; i < padding; i++)

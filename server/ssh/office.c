@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <towline/fs.h>
+#include <towline/sshkey.h>
 #include <towline/str.h>
 
 #include "desk/desk.h"
+#include "desk/revocation.h"
 
 struct worker {
 	struct tl_desk *desk;
@@ -34,18 +36,78 @@ static void office_close(void *arg)
 	free(worker);
 }
 
+/* The fingerprint of a key that was read before, from its base64. */
+static void fingerprint_of(const char *key_text, char fingerprint[static TL_SSH_FINGERPRINT_MAX])
+{
+	tl_auto(tl_buf) struct tl_buf blob = TL_BUF_INIT(TL_CERTIFICATE_BYTES_MAX);
+
+	if (tl_base64_decode(&blob, key_text, strlen(key_text)))
+		tl_buf_reset(&blob);
+	tl_sshkey_fingerprint(tl_buf_str(&blob), blob.len, fingerprint);
+}
+
 static int office_engineer(void *arg, const char *key_text, struct tl_engineer *ret_engineer,
 			   struct tl_err *err)
 {
 	struct worker *worker = arg;
+	char fingerprint[TL_SSH_FINGERPRINT_MAX];
+	int rc = tl_session_engineer(worker->store, key_text, ret_engineer, err);
 
-	return tl_session_engineer(worker->store, key_text, ret_engineer, err);
+	if (rc)
+		return rc;
+	fingerprint_of(key_text, fingerprint);
+	return tl_revocation_check(worker->store,
+				   &(struct tl_revocation_query){.fingerprint = fingerprint}, err);
 }
 
 /* The whole of a file that the configuration names; nothing for none. */
 static int read_list(const char *path, struct tl_buf *out, struct tl_err *err)
 {
 	return path && *path ? tl_fs_read_file(AT_FDCWD, path, out, err) : 0;
+}
+
+/* The relay's own authority stands beside those of the file. */
+static int read_authorities(const struct tl_desk *desk, struct tl_buf *out, struct tl_err *err)
+{
+	int rc = read_list(desk->ssh_authorities, out, err);
+
+	if (rc == 0 && desk->ssh_ca) {
+		tl_buf_putc(out, '\n');
+		tl_key_ssh_line(desk->ssh_ca, "", out);
+		rc = tl_buf_check(out);
+	}
+	return rc;
+}
+
+static bool is_own(const struct tl_desk *desk, const struct tl_certificate *certificate)
+{
+	tl_auto(tl_buf) struct tl_buf line = TL_BUF_INIT(1024), blob = TL_BUF_INIT(1024);
+	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(1024);
+
+	if (!desk->ssh_ca)
+		return false;
+	tl_key_ssh_line(desk->ssh_ca, "", &line);
+	if (tl_sshkey_of_line(tl_buf_str(&line), &blob, NULL))
+		return false;
+	tl_base64_encode(&text, blob.data, blob.len);
+	return tl_streq(tl_buf_str(&text), certificate->authority_text);
+}
+
+/* By the store's list. Serials are each authority's own: those of the list are of the relay's. */
+static int check_revoked(struct worker *worker, const struct tl_certificate *certificate, bool own,
+			 struct tl_err *err)
+{
+	char serial[24], fingerprint[TL_SSH_FINGERPRINT_MAX], authority[TL_SSH_FINGERPRINT_MAX];
+
+	snprintf(serial, sizeof(serial), "%llu", (unsigned long long)certificate->serial);
+	fingerprint_of(certificate->key_text, fingerprint);
+	fingerprint_of(certificate->authority_text, authority);
+	return tl_revocation_check(worker->store,
+				   &(struct tl_revocation_query){.serial = own ? serial : NULL,
+								 .key_id = certificate->key_id,
+								 .fingerprint = fingerprint,
+								 .authority = authority},
+				   err);
 }
 
 static int office_certified(void *arg, const char *text, const char *address,
@@ -65,13 +127,20 @@ static int office_certified(void *arg, const char *text, const char *address,
 	if (rc == 0)
 		rc = tl_certificate_read(blob.data, blob.len, ret_certificate, err);
 	if (rc == 0)
-		rc = read_list(worker->desk->ssh_authorities, &authorities, err);
+		rc = read_authorities(worker->desk, &authorities, err);
 	if (rc == 0)
 		rc = read_list(worker->desk->ssh_revoked, &revoked, err);
 	rules.authorities = tl_buf_str(&authorities);
 	rules.revoked = tl_buf_str(&revoked);
 	if (rc == 0)
 		rc = tl_certificate_judge(ret_certificate, &rules, err);
+	if (rc == 0) {
+		bool own = is_own(worker->desk, ret_certificate);
+
+		/* Anybody's authority can write the extension; it means something in ours alone. */
+		ret_certificate->second_factor &= own;
+		rc = check_revoked(worker, ret_certificate, own, err);
+	}
 	return rc < 0 ? rc
 		      : tl_session_principal(worker->store, &ret_certificate->principals,
 					     ret_engineer, err);

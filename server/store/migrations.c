@@ -268,6 +268,29 @@ static const char signed_requests[] =
 	" body TEXT NOT NULL,"
 	" signature TEXT NOT NULL,"
 	" published_ms BIGINT NOT NULL);";
+/* What the relay's own SSH authority issued, and what no longer counts, of it or of others. */
+static const char ssh_authority[] =
+	"INSERT INTO counter (name, value) VALUES ('ssh-certificate', 0);"
+
+	"CREATE TABLE ssh_certificate ("
+	" serial BIGINT PRIMARY KEY,"
+	" user_id TEXT NOT NULL REFERENCES app_user (id),"
+	" key_id TEXT NOT NULL,"
+	" fingerprint TEXT NOT NULL," /* of the plain key */
+	" address TEXT,"
+	" second_factor BIGINT NOT NULL CHECK (second_factor IN (0, 1)),"
+	" issued_ms BIGINT NOT NULL,"
+	" expires_ms BIGINT NOT NULL);"
+	"CREATE INDEX ssh_certificate_expires ON ssh_certificate (expires_ms);"
+
+	"CREATE TABLE ssh_revocation ("
+	" id TEXT PRIMARY KEY,"
+	" kind TEXT NOT NULL CHECK (kind IN ('serial', 'id', 'key')),"
+	" value TEXT NOT NULL,"
+	" reason TEXT NOT NULL,"
+	" actor TEXT NOT NULL,"
+	" at_ms BIGINT NOT NULL,"
+	" UNIQUE (kind, value));";
 
 const struct tl_migration tl_migrations[] = {
 	{1, "people and hosts", people_and_hosts, NULL},
@@ -278,5 +301,6 @@ const struct tl_migration tl_migrations[] = {
 	{6, "notes of sessions", session_note, NULL},
 	{7, "second factor", second_factor, NULL},
 	{8, "signed requests and the roster", signed_requests, NULL},
+	{9, "SSH authority", ssh_authority, NULL},
 };
 const size_t tl_migration_count = TL_ARRAY_LEN(tl_migrations);

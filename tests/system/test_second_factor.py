@@ -25,6 +25,11 @@ class Phone:
 
 
 @pytest.fixture
+def store():
+    """Unit tests are run on both."""
+
+
+@pytest.fixture
 def host(relay, engineer, endpoint):
     relay.open_ticket(endpoint.name)
     return endpoint.name
