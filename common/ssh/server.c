@@ -55,8 +55,9 @@ void tl_ssh_channel_answer(struct tl_ssh_server_channel *channel, bool granted,
 		(void)ssh_message_channel_request_reply_success(channel->start);
 		ssh_message_free(channel->start);
 		channel->start = NULL;
-		tl_ssh_link_kick(channel->server->link);
 	}
+	channel->granted |= granted;
+	tl_ssh_stream_wake(&channel->stream);
 	if (granted)
 		return;
 	if (sentence)

@@ -24,7 +24,7 @@ enum tl_ssh_program { TL_SSH_NONE, TL_SSH_SHELL, TL_SSH_EXEC, TL_SSH_SUBSYSTEM }
 const char *tl_ssh_program_name(enum tl_ssh_program program); /* "shell", "exec", "subsystem" */
 
 struct tl_ssh_server_channel {
-	struct tl_ssh_server *server;
+	struct tl_ssh_server *server; /* NULL: a channel that no SSH connection carries */
 	struct tl_ssh_server_channel *next;
 	unsigned number; /* from 1, in order of opening */
 	struct tl_ssh_stream stream;
@@ -36,6 +36,7 @@ struct tl_ssh_server_channel {
 	enum tl_ssh_program program;
 	char *command;	   /* of exec; name of a subsystem */
 	ssh_message start; /* the request for the program, until it is answered */
+	bool granted;	   /* it was, and the program runs */
 	char signals[4][16];
 	size_t signal_count;
 	bool resized;

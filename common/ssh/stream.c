@@ -95,16 +95,37 @@ static void on_exit_signal(ssh_session session, ssh_channel channel, const char 
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-void tl_ssh_stream_attach(struct tl_ssh_stream *stream, struct tl_ssh_link *link,
-			  ssh_channel channel)
+void tl_ssh_stream_wake(struct tl_ssh_stream *stream)
 {
-	stream->channel = channel;
-	stream->link = link;
+	if (stream->link)
+		tl_ssh_link_kick(stream->link);
+	else if (stream->on_change)
+		stream->on_change(stream->arg);
+}
+
+static void make_queues(struct tl_ssh_stream *stream)
+{
 	for (int kind = 0; kind < 2; kind++) {
 		tl_buf_init(&stream->in[kind], TL_SSH_WINDOW_MAX + 2 * TL_SSH_STREAM_QUEUE);
 		if (stream->out[kind].max == 0)
 			tl_buf_init(&stream->out[kind], TL_SSH_STREAM_QUEUE);
 	}
+}
+
+void tl_ssh_stream_attach_owner(struct tl_ssh_stream *stream, void (*on_change)(void *arg),
+				void *arg)
+{
+	make_queues(stream);
+	stream->on_change = on_change;
+	stream->arg = arg;
+}
+
+void tl_ssh_stream_attach(struct tl_ssh_stream *stream, struct tl_ssh_link *link,
+			  ssh_channel channel)
+{
+	stream->channel = channel;
+	stream->link = link;
+	make_queues(stream);
 	stream->callbacks.userdata = stream;
 	stream->callbacks.channel_data_function = on_data;
 	stream->callbacks.channel_eof_function = on_eof;
@@ -129,6 +150,20 @@ void tl_ssh_stream_clear(struct tl_ssh_stream *stream)
 	}
 }
 
+size_t tl_ssh_stream_put_room(const struct tl_ssh_stream *stream)
+{
+	size_t waiting = queued(stream, TL_SSH_DATA);
+
+	return waiting < TL_SSH_STREAM_QUEUE ? TL_SSH_STREAM_QUEUE - waiting : 0;
+}
+
+void tl_ssh_stream_put(struct tl_ssh_stream *stream, const void *bytes, size_t len)
+{
+	tl_buf_append(&stream->in[TL_SSH_DATA], bytes, len);
+	stream->total_in += len;
+	tl_ssh_stream_wake(stream);
+}
+
 /* ---- receiving ------------------------------------------------------------------------------- */
 
 size_t tl_ssh_stream_peek(const struct tl_ssh_stream *stream, enum tl_ssh_stream_kind kind,
@@ -145,8 +180,8 @@ void tl_ssh_stream_take(struct tl_ssh_stream *stream, enum tl_ssh_stream_kind ki
 		tl_buf_consume(&stream->in[kind], stream->in_head[kind]);
 		stream->in_head[kind] = 0;
 	}
-	if (len > 0 && stream->link)
-		tl_ssh_link_kick(stream->link);
+	if (len > 0)
+		tl_ssh_stream_wake(stream);
 }
 
 static bool is_drained(const struct tl_ssh_stream *stream)
@@ -203,15 +238,13 @@ void tl_ssh_stream_send(struct tl_ssh_stream *stream, enum tl_ssh_stream_kind ki
 	if (stream->out[kind].max == 0)
 		tl_buf_init(&stream->out[kind], TL_SSH_STREAM_QUEUE);
 	tl_buf_append(&stream->out[kind], bytes, len);
-	if (stream->link)
-		tl_ssh_link_kick(stream->link);
+	tl_ssh_stream_wake(stream);
 }
 
 void tl_ssh_stream_end(struct tl_ssh_stream *stream)
 {
 	stream->eof_wanted = true;
-	if (stream->link)
-		tl_ssh_link_kick(stream->link);
+	tl_ssh_stream_wake(stream);
 }
 
 void tl_ssh_stream_finish(struct tl_ssh_stream *stream, int exit_status, const char *exit_signal)
@@ -223,8 +256,7 @@ void tl_ssh_stream_finish(struct tl_ssh_stream *stream, int exit_status, const c
 	stream->exit_status = exit_status;
 	snprintf(stream->exit_signal, sizeof(stream->exit_signal), "%s",
 		 exit_signal ? exit_signal : "");
-	if (stream->link)
-		tl_ssh_link_kick(stream->link);
+	tl_ssh_stream_wake(stream);
 }
 
 /* At most the window, and at most what the socket takes: more would grow libssh's buffer. */

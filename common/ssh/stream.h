@@ -36,12 +36,23 @@ struct tl_ssh_stream {
 	bool has_exit;
 	/* A signal request (server side): name without SIG. May be NULL. */
 	void (*on_signal)(void *arg, const char *name);
+	/* Of a stream without a channel: what is queued has changed. */
+	void (*on_change)(void *arg);
 	void *arg;
 };
 
 /* `channel` is taken over: freed by clear. */
 void tl_ssh_stream_attach(struct tl_ssh_stream *stream, struct tl_ssh_link *link,
 			  ssh_channel channel);
+/* A stream without a channel: `in` is filled by tl_ssh_stream_put, `out` emptied by its owner, who is told by
+ * on_change(arg). */
+void tl_ssh_stream_attach_owner(struct tl_ssh_stream *stream, void (*on_change)(void *arg),
+				void *arg);
+/* As if received; at most tl_ssh_stream_put_room. */
+size_t tl_ssh_stream_put_room(const struct tl_ssh_stream *stream);
+void tl_ssh_stream_put(struct tl_ssh_stream *stream, const void *bytes, size_t len);
+/* Says that something has changed: a turn of the link, or the owner's, will follow. */
+void tl_ssh_stream_wake(struct tl_ssh_stream *stream);
 /* Frees the channel (after closing it) and the queues. */
 void tl_ssh_stream_clear(struct tl_ssh_stream *stream);
 

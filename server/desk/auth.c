@@ -66,13 +66,56 @@ static int host_by_token(struct tl_desk *desk, struct tl_store *store, const cha
 	return 0;
 }
 
+/* A browser cannot set Authorization on a WebSocket, but may offer subprotocols: one of them is the ticket. */
+static bool find_ticket(const struct tl_http_call *call,
+			char ticket[static TL_TERMINAL_TICKET_TEXT])
+{
+	static const char prefix[] = "ticket.towline.";
+	const char *offered = tl_http_header(call, "sec-websocket-protocol");
+	const char *at = offered ? strstr(offered, prefix) : NULL;
+	size_t len;
+
+	if (!at)
+		return false;
+	at += sizeof prefix - 1;
+	len = strcspn(at, ", \t");
+	if (len != TL_TERMINAL_TICKET_TEXT - 1)
+		return false;
+	snprintf(ticket, TL_TERMINAL_TICKET_TEXT, "%.*s", (int)len, at);
+	return true;
+}
+
+static int user_by_ticket(const struct tl_http_call *call, const char *ticket,
+			  struct tl_principal *ret_principal, struct tl_err *err)
+{
+	const struct tl_desk *desk = tl_desk_of(call);
+	tl_auto(tl_rows) struct tl_rows *row = NULL;
+	char user[TL_ID_LEN + 1];
+	int r = tl_terminals_redeem(desk->terminals, ticket, tl_http_param(call, "id"),
+				    tl_clock_wall_ms(desk->clock), user, err);
+
+	if (r == 0)
+		r = tl_store_row(tl_desk_store(call),
+				 "SELECT id, login FROM app_user WHERE id = $1 AND disabled = 0",
+				 TL_ARGS(TL_ARG_TEXT(user)), &row, err);
+	if (r)
+		return r == TL_ENOENT ? refused(err) : r;
+	snprintf(ret_principal->id, sizeof ret_principal->id, "%s", tl_rows_text(row, 0));
+	snprintf(ret_principal->login, sizeof ret_principal->login, "%s", tl_rows_text(row, 1));
+	ret_principal->role = TL_ROLE_TICKET;
+	return 0;
+}
+
 int tl_desk_authenticate(struct tl_http_call *call, struct tl_principal *ret_principal,
 			 struct tl_err *err)
 {
 	const char *header = tl_http_header(call, "authorization");
 	struct tl_principal principal = {.role = 0};
+	char ticket[TL_TERMINAL_TICKET_TEXT];
 	int r;
 
+	if (!header && find_ticket(call, ticket))
+		return user_by_ticket(call, ticket, ret_principal, err);
 	if (!header || strncasecmp(header, "Bearer ", 7) != 0)
 		return tl_err_set(err, TL_EAUTH, "this needs a bearer token");
 	if (tl_str_starts(header + 7, "tlt_"))

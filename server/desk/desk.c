@@ -11,5 +11,6 @@ void tl_desk_clear(struct tl_desk *desk)
 	tl_key_free(desk->ssh_ca);
 	tl_blobs_close(desk->blobs);
 	tl_broker_free(desk->broker);
+	tl_terminals_free(desk->terminals);
 	tl_throttle_free(desk->throttle);
 }

@@ -11,6 +11,7 @@
 
 #include "desk/broker.h"
 #include "desk/factor.h"
+#include "desk/terminals.h"
 #include "desk/throttle.h"
 #include "http/http.h"
 #include "store/blob.h"
@@ -44,6 +45,7 @@ struct tl_desk {
 	const struct tl_clock *clock;
 	struct tl_blobs *blobs;
 	struct tl_broker *broker;
+	struct tl_terminals *terminals;
 	struct tl_throttle *throttle;
 	_Atomic(struct tl_http *) http; /* not owned; set once it runs */
 	uint64_t max_bundle_bytes, max_recording_bytes;

@@ -57,6 +57,9 @@ void tl_session_proof(struct tl_http_call *call);
 /* roster_api.c */
 void tl_roster_show_call(struct tl_http_call *call);
 void tl_roster_publish_call(struct tl_http_call *call);
+/* terminal_api.c */
+void tl_terminal_ticket_call(struct tl_http_call *call);
+void tl_terminal_open(struct tl_http_call *call);
 /* session_api.c, session_ask.c, session_host.c, callhome.c */
 void tl_session_statement(struct tl_http_call *call);
 void tl_target_show(struct tl_http_call *call);

@@ -27,6 +27,7 @@ struct tl_http_call; /* one request and its response, as a handler sees it (work
 #define TL_ROLE_SUPERVISOR 16u
 #define TL_ROLE_AUDITOR 32u
 #define TL_ROLE_ADMIN 64u
+#define TL_ROLE_TICKET 128u /* of a person, for the one resource that the ticket names */
 
 struct tl_principal {
 	unsigned role;	/* one TL_ROLE_* bit or more (a person may have several) */

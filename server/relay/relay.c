@@ -125,8 +125,9 @@ int tl_relay_open_desk(struct tl_relay *relay, struct tl_err *err)
 		return r;
 	desk->intake_program = strdup(intake);
 	desk->broker = tl_broker_new();
+	desk->terminals = tl_terminals_new();
 	desk->throttle = tl_throttle_new(desk->clock);
-	if (!desk->intake_program || !desk->broker || !desk->throttle)
+	if (!desk->intake_program || !desk->broker || !desk->terminals || !desk->throttle)
 		return tl_err_set(err, TL_ENOMEM, "out of memory");
 	return 0;
 }

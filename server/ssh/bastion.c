@@ -26,7 +26,8 @@ struct tl_bastion {
 
 static struct tl_ssh_server_channel *channels(const struct tl_bastion *bastion)
 {
-	return tl_ssh_server_channels(bastion->guest->server);
+	return bastion->guest->server ? tl_ssh_server_channels(bastion->guest->server)
+				      : bastion->guest->local;
 }
 
 /* ---- the end ---------------------------------------------------------------------------------- */
@@ -40,7 +41,11 @@ static void give_up(struct tl_bastion *bastion, const char *sentence)
 		return;
 	bastion->phase = PHASE_OVER;
 	uv_timer_stop(&bastion->patience);
-	tl_ssh_link_deadline(tl_ssh_server_link(bastion->guest->server), LEAVE_MS, sentence);
+	if (bastion->guest->server)
+		tl_ssh_link_deadline(tl_ssh_server_link(bastion->guest->server), LEAVE_MS,
+				     sentence);
+	else
+		tl_ssh_stream_wake(&bastion->guest->local->stream);
 	snprintf(bastion->why, sizeof(bastion->why), "%s", sentence);
 	for (channel = channels(bastion); channel; channel = channel->next)
 		if (!channel->forward && channel->data)
@@ -164,6 +169,11 @@ static const struct tl_visit_events visit_events = {
 	.refused = on_refused,
 	.stopped = on_stopped,
 };
+
+const char *tl_bastion_over(const struct tl_bastion *bastion)
+{
+	return bastion->phase == PHASE_OVER ? bastion->why : NULL;
+}
 
 /* ---- channels --------------------------------------------------------------------------------- */
 

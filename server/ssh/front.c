@@ -149,8 +149,8 @@ void tl_front_post(struct tl_ssh_front *front, struct tl_letter *letter)
 
 void tl_front_settle(struct tl_ssh_front *front)
 {
-	if (!front->stopping || front->handles_closed || front->guests || front->jobs > 0 ||
-	    front->visits > 0)
+	if (!front->stopping || front->handles_closed || front->guests ||
+	    front->terminal_count > 0 || front->jobs > 0 || front->visits > 0)
 		return;
 	front->handles_closed = true;
 	uv_close((uv_handle_t *)&front->wake, NULL);
@@ -166,6 +166,7 @@ static void close_guests(struct tl_ssh_front *front)
 		next = guest->next;
 		tl_ssh_server_close(guest->server, "the relay is stopping");
 	}
+	tl_terminals_end(front);
 }
 
 static void on_drained(uv_timer_t *timer)
@@ -202,10 +203,15 @@ static void on_wake(uv_async_t *wake)
 	int64_t drain_ms;
 
 	pthread_mutex_lock(&front->lock);
+	drain_ms = front->drain_ms;
+	pthread_mutex_unlock(&front->lock);
+	/* Before the letters are taken: none about a terminal comes later. */
+	if (drain_ms > 0 && !front->stopping)
+		tl_terminals_stop_taking(front);
+	pthread_mutex_lock(&front->lock);
 	letter = front->letters;
 	front->letters = NULL;
 	front->letters_end = &front->letters;
-	drain_ms = front->drain_ms;
 	pthread_mutex_unlock(&front->lock);
 	for (; letter; letter = next) {
 		next = letter->next;
@@ -285,8 +291,10 @@ static int start_loop(struct tl_ssh_front *front, struct tl_err *err)
 	uv_poll_init(&front->loop, &front->accept, front->listen_fd);
 	front->wake.data = front->drain.data = front->accept.data = front;
 	uv_poll_start(&front->accept, UV_READABLE, on_accept);
-	if (uv_thread_create(&front->thread, run_loop, front) == 0)
+	if (uv_thread_create(&front->thread, run_loop, front) == 0) {
+		tl_terminals_open(front);
 		return 0;
+	}
 	front->stopping = true;
 	tl_front_settle(front);
 	uv_run(&front->loop, UV_RUN_DEFAULT);

@@ -8,6 +8,7 @@
 #include <towline/record.h>
 #include <uv.h>
 
+#include "desk/terminals.h"
 #include "ssh/front.h"
 #include "ssh/office.h"
 #include "ssh/server.h"
@@ -43,7 +44,8 @@ struct tl_ssh_front {
 	struct tl_key *own_host_key;
 	const struct tl_key *host_key;
 	struct tl_guest *guests;
-	unsigned guest_count, jobs, visits;
+	struct tl_terminal *terminals;
+	unsigned guest_count, terminal_count, jobs, visits;
 	bool stopping, handles_closed;
 	pthread_mutex_t lock; /* of what follows */
 	struct tl_letter *letters, **letters_end;
@@ -107,7 +109,8 @@ void tl_visit_end(struct tl_visit *visit, const char *reason, uint64_t bytes_in,
 struct tl_guest {
 	struct tl_ssh_front *front;
 	struct tl_guest *next;
-	struct tl_ssh_server *server;
+	struct tl_ssh_server *server;	     /* NULL: without an SSH connection, and then */
+	struct tl_ssh_server_channel *local; /* its one channel */
 	char address[TL_ADDRESS_TEXT], network[TL_ADDRESS_TEXT];
 	int64_t since_ms; /* of the loop */
 	char user[256];	  /* as the client said: the target of the bastion lane */
@@ -141,7 +144,16 @@ void tl_bastion_signal(struct tl_bastion *bastion, struct tl_ssh_server_channel 
 void tl_bastion_note(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel,
 		     const char *sentence);
 void tl_bastion_gone(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel);
+/* Why the session is over; NULL while it is not. */
+const char *tl_bastion_over(const struct tl_bastion *bastion);
 void tl_bastion_free(struct tl_bastion *bastion, const char *reason);
+
+/* ---- terminal.c: terminals in a browser, each a guest of its own without an SSH connection ---- */
+struct tl_terminal;
+/* Begins to take them, and no more (whoever has one is told). */
+void tl_terminals_open(struct tl_ssh_front *front);
+void tl_terminals_stop_taking(struct tl_ssh_front *front);
+void tl_terminals_end(struct tl_ssh_front *front);
 
 /* ---- pipe.c: one forwarded channel to one endpoint ---- */
 struct tl_pipe;

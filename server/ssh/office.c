@@ -257,6 +257,7 @@ void tl_office_of_desk(struct tl_desk *desk, struct tl_office *ret_office)
 		.record_open = office_record_open,
 		.record_seal = office_record_seal,
 		.broker = desk->broker,
+		.terminals = desk->terminals,
 		.authority = desk->authority,
 		.clock = desk->clock,
 		.arg = desk,

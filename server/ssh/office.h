@@ -5,6 +5,7 @@
 
 #include "desk/broker.h"
 #include "desk/session.h"
+#include "desk/terminals.h"
 #include "desk/throttle.h"
 #include "ssh/certificate.h"
 
@@ -41,6 +42,7 @@ struct tl_office {
 	int (*record_open)(void *worker, const char *session, int *ret_fd, struct tl_err *err);
 	int (*record_seal)(void *worker, const char *session, struct tl_err *err);
 	struct tl_broker *broker;
+	struct tl_terminals *terminals; /* may be NULL */
 	const struct tl_key *authority; /* seals recordings */
 	const struct tl_clock *clock;
 	void *arg;

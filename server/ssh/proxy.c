@@ -271,7 +271,7 @@ int tl_proxy_pump_upstream(struct tl_proxy *proxy, struct tl_err *err)
 	    tl_ssh_stream_peek(&proxy->stream, TL_SSH_STDERR, &bytes) > 0 ||
 	    (moved && tl_ssh_stream_peek(&proxy->channel->stream, TL_SSH_DATA, &bytes) > 0) ||
 	    proxy->stream.closed_in)
-		tl_ssh_link_kick(tl_ssh_server_link(proxy->channel->server));
+		tl_ssh_stream_wake(&proxy->channel->stream);
 	return moved;
 }
 
