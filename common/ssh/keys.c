@@ -32,6 +32,19 @@ bool tl_ssh_key_is_certificate(const ssh_key key)
 	return false;
 }
 
+bool tl_ssh_key_is_security_key(const ssh_key key)
+{
+	switch (ssh_key_type(key)) {
+	case SSH_KEYTYPE_SK_ED25519:
+	case SSH_KEYTYPE_SK_ED25519_CERT01:
+	case SSH_KEYTYPE_SK_ECDSA:
+	case SSH_KEYTYPE_SK_ECDSA_CERT01:
+		return true;
+	default:
+		return false;
+	}
+}
+
 static bool is_accepted(enum ssh_keytypes_e type)
 {
 	for (size_t i = 0; i < TL_ARRAY_LEN(accepted_types); i++)

@@ -20,6 +20,8 @@ TL_MUST_CHECK int tl_ssh_key_text(const ssh_key key, struct tl_buf *out, struct 
 
 /* True for a certificate: its text says nothing about who may come in until it was judged. */
 bool tl_ssh_key_is_certificate(const ssh_key key);
+/* True for a security key's, certified or not. */
+bool tl_ssh_key_is_security_key(const ssh_key key);
 /* Replaces `out` by the base64 of a certificate's blob. */
 TL_MUST_CHECK int tl_ssh_certificate_text(const ssh_key key, struct tl_buf *out,
 					  struct tl_err *err);

@@ -27,6 +27,7 @@ struct tl_ssh_link {
 	uv_timer_t limit; /* deadline */
 	int handles;
 	size_t unsent;
+	struct tl_ssh_presence presence;
 	struct ssh_counter_struct bytes;
 	uint64_t seen_in;
 	int64_t quiet_since_ms;
@@ -262,6 +263,7 @@ static void turn(struct tl_ssh_link *link)
 	if (link->in_turn || link->freed || link->told)
 		return;
 	link->in_turn = true;
+	tl_ssh_presence_watch(&link->presence);
 	for (int i = 0; i < ROUNDS_MAX && more && !link->freed; i++) {
 		switch (link->state) {
 		case LINK_KEX:
@@ -280,6 +282,7 @@ static void turn(struct tl_ssh_link *link)
 			break;
 		}
 	}
+	tl_ssh_presence_watch(NULL);
 	if (!settle(link))
 		return;
 	if (more)
@@ -410,6 +413,11 @@ int tl_ssh_link_new(uv_loop_t *loop, ssh_session session, int fd, bool server,
 	watch(link);
 	tl_ssh_link_kick(link);
 	return 0;
+}
+
+const struct tl_ssh_presence *tl_ssh_link_presence(const struct tl_ssh_link *link)
+{
+	return &link->presence;
 }
 
 ssh_session tl_ssh_link_session(const struct tl_ssh_link *link)

@@ -15,6 +15,8 @@
 #include <towline/err.h>
 #include <uv.h>
 
+#include "ssh/presence.h"
+
 #define TL_SSH_KEEPALIVE_MS 30000      /* a quiet peer is asked */
 #define TL_SSH_DEAD_MS 90000	       /* and given up after this long without a byte */
 #define TL_SSH_UNSENT_MAX (256 * 1024) /* bytes that may wait in libssh's own buffer */
@@ -37,6 +39,8 @@ struct tl_ssh_link_handlers {
 TL_MUST_CHECK int tl_ssh_link_new(uv_loop_t *loop, ssh_session session, int fd, bool server,
 				  const struct tl_ssh_link_handlers *handlers, void *arg,
 				  struct tl_ssh_link **ret_link, struct tl_err *err);
+/* What was seen of security keys on it. */
+const struct tl_ssh_presence *tl_ssh_link_presence(const struct tl_ssh_link *link);
 ssh_session tl_ssh_link_session(const struct tl_ssh_link *link);
 
 /* Something outside changed (bytes to send, a verdict): a turn will run soon. */

@@ -94,6 +94,13 @@ static bool ask_for_key(struct tl_ssh_server *server, ssh_message message)
 		fail(server, message);
 		return false;
 	}
+	if (state == SSH_PUBLICKEY_STATE_VALID && tl_ssh_key_is_security_key(key) &&
+	    !tl_ssh_presence_is_proven(tl_ssh_link_presence(server->link))) {
+		tl_ssh_server_refuse(server, NULL,
+				     "the security key signed without anybody touching it");
+		fail(server, message);
+		return false;
+	}
 	if ((tl_ssh_key_is_certificate(key) ? tl_ssh_certificate_text(key, &text, &err)
 					    : tl_ssh_key_text(key, &text, &err)) != 0) {
 		tl_ssh_server_refuse(server, NULL, tl_err_text(&err));
