@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <towline/clock.h>
 #include <towline/id.h>
 #include <towline/str.h>
 
@@ -16,6 +17,7 @@ struct seat {
 	tl_broker_result *on_result; /* WAITING */
 	tl_broker_stop *on_stop;     /* RUNNING */
 	void *arg;
+	int64_t since_ms;
 	bool decided;  /* EXPECTED: the outcome came before the engineer; */
 	int fd;	       /* the endpoint's stream, or -1 and */
 	char *refusal; /* why not */
@@ -90,6 +92,7 @@ static int add_seat(struct tl_broker *broker, const char *session, const struct 
 	*seat = *wanted;
 	snprintf(seat->session, sizeof seat->session, "%s", session);
 	seat->fd = -1;
+	seat->since_ms = tl_clock_mono_ms(tl_clock_system());
 	seat->next = broker->seats;
 	broker->seats = seat;
 	return 0;
@@ -232,6 +235,30 @@ int tl_broker_deliver(struct tl_broker *broker, const char *session, int fd, str
 void tl_broker_refuse(struct tl_broker *broker, const char *session, const char *sentence)
 {
 	end_wait(broker, session, -1, sentence);
+}
+
+/* False when no wait is that old. */
+static bool find_expired(struct tl_broker *broker, int64_t began_before_ms,
+			 char session[static TL_ID_LEN + 1])
+{
+	struct seat *seat;
+
+	pthread_mutex_lock(&broker->lock);
+	for (seat = broker->seats; seat; seat = seat->next)
+		if (seat->kind == WAITING && !seat->busy && seat->since_ms < began_before_ms)
+			break;
+	if (seat)
+		snprintf(session, TL_ID_LEN + 1, "%s", seat->session);
+	pthread_mutex_unlock(&broker->lock);
+	return seat != NULL;
+}
+
+void tl_broker_expire(struct tl_broker *broker, int64_t began_before_ms, const char *sentence)
+{
+	char session[TL_ID_LEN + 1];
+
+	while (find_expired(broker, began_before_ms, session))
+		tl_broker_refuse(broker, session, sentence);
 }
 
 void tl_broker_ended(struct tl_broker *broker, const char *session)

@@ -37,6 +37,10 @@ TL_MUST_CHECK int tl_broker_deliver(struct tl_broker *broker, const char *sessio
 				    struct tl_err *err);
 void tl_broker_refuse(struct tl_broker *broker, const char *session, const char *sentence);
 
+/* Ends every wait that began before `began_before_ms` (tl_clock_mono_ms of the system's clock) with
+ * `sentence`: nobody answered, and who would have may be gone. */
+void tl_broker_expire(struct tl_broker *broker, int64_t began_before_ms, const char *sentence);
+
 /* A running session's way to be stopped (by user, engineer, supervisor or revocation). */
 typedef void tl_broker_stop(void *arg, const char *why); /* any thread; must not block */
 TL_MUST_CHECK int tl_broker_running(struct tl_broker *broker, const char *session,

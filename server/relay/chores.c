@@ -21,6 +21,15 @@ static void sweep(struct tl_chores *chores)
 		tl_log_warning("what has expired was not swept", TL_ERR(&err));
 }
 
+/* An engineer does not wait longer than the grant lives, whatever became of the endpoint. */
+static void end_waits(const struct tl_chores *chores)
+{
+	const struct tl_desk *desk = &chores->relay->desk;
+
+	tl_broker_expire(desk->broker, tl_clock_mono_ms(tl_clock_system()) - desk->grant_life_ms,
+			 "the request expired: the session did not begin in time");
+}
+
 /* A handshake needs twice the memory that its connection keeps. What is freed lies between what stays,
  * where only malloc_trim finds it. It stops the allocations of others while it works: once after a storm,
  * not in it. */
@@ -42,6 +51,7 @@ static void give_memory_back(struct tl_chores *chores)
 
 void tl_chores_run(struct tl_chores *chores)
 {
+	end_waits(chores);
 	sweep(chores);
 	give_memory_back(chores);
 }

@@ -29,6 +29,8 @@ class Link:
         self.port = client.getpeername()[1]
         self.to_client = 0  # bytes
         self.frozen = threading.Event()
+        if cutter.silent:
+            self.frozen.set()
         self.cut_at = cutter.take_cut()
         for source, sink in ((client, server), (server, client)):
             threading.Thread(target=self.carry, args=(source, sink), daemon=True).start()
@@ -61,6 +63,7 @@ class Cutter:
         self.target = None
         self.links, self.lock = [], threading.Lock()
         self.cuts = 0
+        self.silent = False  # connections to come are taken, and nothing passes
         self.armed = []  # for connections to come: after how many bytes to the client each is cut
         self.port = port
         self.listener = None

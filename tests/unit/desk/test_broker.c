@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <towline/clock.h>
 #include <towline/id.h>
 
 #include <cmocka.h>
@@ -98,6 +99,21 @@ static void a_cancelled_wait_is_not_called(void **state)
 	assert_int_equal(outcome.calls, 0);
 }
 
+static void a_wait_that_took_too_long_ends(void **state)
+{
+	struct outcome outcome = {.fd = -1};
+	int64_t now_ms = tl_clock_mono_ms(tl_clock_system());
+
+	assert_int_equal(tl_broker_wait(*state, SESSION, on_result, &outcome, NULL), 0);
+	tl_broker_expire(*state, now_ms, "too late");
+	assert_int_equal(outcome.calls, 0);
+	tl_broker_expire(*state, now_ms + 60000, "too late");
+	assert_int_equal(outcome.calls, 1);
+	assert_int_equal(outcome.fd, -1);
+	assert_string_equal(outcome.text, "too late");
+	assert_false(tl_broker_cancel(*state, SESSION));
+}
+
 static void an_expected_session_keeps_a_call_home_for_the_engineer(void **state)
 {
 	struct outcome outcome = {.fd = -1};
@@ -157,6 +173,7 @@ int main(void)
 		BROKER_TEST(a_wait_ends_once),
 		BROKER_TEST(nobody_waits_twice_for_a_session),
 		BROKER_TEST(a_cancelled_wait_is_not_called),
+		BROKER_TEST(a_wait_that_took_too_long_ends),
 		BROKER_TEST(an_expected_session_keeps_a_call_home_for_the_engineer),
 		BROKER_TEST(expected_sessions_are_bounded),
 		BROKER_TEST(a_running_session_is_stopped_with_the_reason),
