@@ -88,8 +88,10 @@ static const struct tl_conf_key keys[] = {
 	 "File of the authorities whose user certificates engineers may log in with: public keys, "
 	 "one a line. A certificate's principal is the engineer's login. Empty: no certificates."},
 	{"ssh_certificates.revoked", TL_CONF_PATH, AT(ssh_revoked), "", 0, 0, NULL,
-	 "File of revoked certificates, a line each: \"serial NUMBER\", \"id TEXT\" or \"key "
-	 "BASE64\". Read at each login."},
+	 "File of what no longer lets anybody in: a key revocation list of OpenSSH (ssh-keygen "
+	 "-k), "
+	 "or a line each: \"serial NUMBER\", \"id TEXT\" or \"key BASE64\". Read at each login, by "
+	 "registered keys, too."},
 	{"ssh_listen", TL_CONF_TEXT, AT(ssh_listen), "[::]:8022", 0, 280, NULL,
 	 "ADDRESS:PORT of the engineers' SSH front door."},
 	{"store", TL_CONF_TEXT, AT(store), "sqlite:relay.db", 0, 1024, NULL,

@@ -267,36 +267,40 @@ static int judge_authority(const struct tl_certificate *certificate,
 	return refuse(err, "the certificate's authority is not one of this relay's");
 }
 
-/* 1: this line revokes it; 0: it does not; negative: the line is not understood. */
-static int judge_line(const char *line, const struct tl_certificate *certificate)
+/* 1: this line revokes it; 0: it does not; negative: the line is not understood. `certificate` NULL: a
+ * plain key, which has neither serial nor id. */
+static int judge_line(const char *line, const char *key_text,
+		      const struct tl_certificate *certificate)
 {
 	uint64_t serial;
 
 	if (tl_str_starts(line, "serial "))
-		return tl_str_u64(line + 7, UINT64_MAX, &serial) ? TL_EINVAL
-								 : serial == certificate->serial;
+		return tl_str_u64(line + 7, UINT64_MAX, &serial)
+			       ? TL_EINVAL
+			       : certificate && serial == certificate->serial;
 	if (tl_str_starts(line, "id "))
-		return tl_streq(line + 3, certificate->key_id);
+		return certificate && tl_streq(line + 3, certificate->key_id);
 	if (tl_str_starts(line, "key "))
-		return tl_streq(line + 4, certificate->key_text);
+		return tl_streq(line + 4, key_text);
 	return TL_EINVAL;
 }
 
-static int judge_revoked(const struct tl_certificate *certificate,
-			 const struct tl_certificate_rules *rules, struct tl_err *err)
+int tl_certificate_judge_revoked(const char *revoked, const char *key_text,
+				 const struct tl_certificate *certificate, struct tl_err *err)
 {
-	const char *at = rules->revoked ? rules->revoked : "";
+	const char *at = revoked ? revoked : "";
 	char line[LINE_MAX_BYTES];
 	bool too_long = false;
 
 	while (next_line(&at, line, &too_long)) {
-		int r = too_long ? TL_EINVAL : judge_line(line, certificate);
+		int r = too_long ? TL_EINVAL : judge_line(line, key_text, certificate);
 
 		if (r < 0)
 			return refuse(err, "the list of revoked certificates has a line that is "
-					   "none: no certificate is accepted");
+					   "none: nobody is let in");
 		if (r > 0)
-			return refuse(err, "the certificate was revoked");
+			return refuse(err, certificate ? "the certificate was revoked"
+						       : "the key was revoked");
 	}
 	return 0;
 }
@@ -335,7 +339,8 @@ int tl_certificate_judge(const struct tl_certificate *certificate,
 	int r = judge_authority(certificate, rules, err);
 
 	if (r == 0)
-		r = judge_revoked(certificate, rules, err);
+		r = tl_certificate_judge_revoked(rules->revoked, certificate->key_text, certificate,
+						 err);
 	if (r < 0)
 		return r;
 	if (certificate->principals.count == 0)

@@ -48,6 +48,10 @@ struct tl_certificate_rules {
 	int64_t now_s;
 	const char *address; /* of the peer, without port */
 };
+/* By the text of what was revoked alone. `certificate` NULL: a plain key, given as base64 of its blob. */
+TL_MUST_CHECK int tl_certificate_judge_revoked(const char *revoked, const char *key_text,
+					       const struct tl_certificate *certificate,
+					       struct tl_err *err);
 /* 0, or TL_EAUTH with the sentence for the log. */
 TL_MUST_CHECK int tl_certificate_judge(const struct tl_certificate *certificate,
 				       const struct tl_certificate_rules *rules,

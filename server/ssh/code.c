@@ -19,7 +19,8 @@ static void work_code(void *worker, void *arg, struct tl_err *err)
 	struct tl_code_job *job = arg;
 	int rc = job->front->office.code(worker, &job->engineer, job->code, job->address, err);
 
-	(void)rc; /* stands in err */
+	if (rc != 0 && err->code == 0)
+		tl_err_set(err, rc, "the code cannot be checked");
 }
 
 static void on_code_done(void *arg)

@@ -52,7 +52,9 @@ static void work_key(void *worker, void *arg, struct tl_err *err)
 	/* Nobody shows a code twice: a certificate that was issued for one stands for it. */
 	if (rc == 0 && office->factor && !job->certificate.second_factor)
 		rc = office->factor(worker, job->engineer.id, &job->needs_code, err);
-	(void)rc; /* stands in err */
+	/* Who is not let in is so by `err`: no failure may come without it. */
+	if (rc != 0 && err->code == 0)
+		tl_err_set(err, rc, "the key cannot be judged");
 }
 
 /* Of a certificate the plain key stays: it is what the grant carries, for as long as the grant lasts. */

@@ -8,6 +8,7 @@
 
 #include "desk/desk.h"
 #include "desk/revocation.h"
+#include "ssh/krl.h"
 
 struct worker {
 	struct tl_desk *desk;
@@ -46,6 +47,50 @@ static void fingerprint_of(const char *key_text, char fingerprint[static TL_SSH_
 	tl_sshkey_fingerprint(tl_buf_str(&blob), blob.len, fingerprint);
 }
 
+/* The whole of a file that the configuration names; nothing for none. */
+static int read_list(const char *path, struct tl_buf *out, struct tl_err *err)
+{
+	return path && *path ? tl_fs_read_file(AT_FDCWD, path, out, err) : 0;
+}
+
+static int check_krl(const struct tl_buf *list, const char *key_text,
+		     const struct tl_certificate *certificate, struct tl_err *err)
+{
+	tl_auto(tl_buf) struct tl_buf key = TL_BUF_INIT(TL_CERTIFICATE_BYTES_MAX);
+	tl_auto(tl_buf) struct tl_buf authority = TL_BUF_INIT(TL_CERTIFICATE_BYTES_MAX);
+	struct tl_krl_query query = {.key_id = ""};
+
+	if (tl_base64_decode(&key, key_text, strlen(key_text)) ||
+	    (certificate && tl_base64_decode(&authority, certificate->authority_text,
+					     strlen(certificate->authority_text))))
+		return tl_err_set(err, TL_EAUTH, "the key is damaged");
+	query.key = (struct tl_ssh_string){(const uint8_t *)tl_buf_str(&key), key.len};
+	if (certificate) {
+		query.authority = (struct tl_ssh_string){(const uint8_t *)tl_buf_str(&authority),
+							 authority.len};
+		query.serial = certificate->serial;
+		query.key_id = certificate->key_id;
+	}
+	return tl_krl_check(list->data, list->len, &query, err);
+}
+
+/* By the file, which is a list of lines or OpenSSH's own. `certificate` NULL: a plain key. */
+static int check_file(const char *path, const char *key_text,
+		      const struct tl_certificate *certificate, struct tl_err *err)
+{
+	tl_auto(tl_buf) struct tl_buf list = TL_BUF_INIT(TL_CERTIFICATE_LIST_MAX);
+	int rc = read_list(path, &list, err);
+
+	if (rc)
+		return rc;
+	if (tl_krl_is(list.data, list.len))
+		return check_krl(&list, key_text, certificate, err);
+	if (strlen(tl_buf_str(&list)) != list.len)
+		return tl_err_set(err, TL_EAUTH, "%s is neither text nor a key revocation list",
+				  path);
+	return tl_certificate_judge_revoked(tl_buf_str(&list), key_text, certificate, err);
+}
+
 static int office_engineer(void *arg, const char *key_text, struct tl_engineer *ret_engineer,
 			   struct tl_err *err)
 {
@@ -53,17 +98,13 @@ static int office_engineer(void *arg, const char *key_text, struct tl_engineer *
 	char fingerprint[TL_SSH_FINGERPRINT_MAX];
 	int rc = tl_session_engineer(worker->store, key_text, ret_engineer, err);
 
+	if (rc == 0)
+		rc = check_file(worker->desk->ssh_revoked, key_text, NULL, err);
 	if (rc)
 		return rc;
 	fingerprint_of(key_text, fingerprint);
 	return tl_revocation_check(worker->store,
 				   &(struct tl_revocation_query){.fingerprint = fingerprint}, err);
-}
-
-/* The whole of a file that the configuration names; nothing for none. */
-static int read_list(const char *path, struct tl_buf *out, struct tl_err *err)
-{
-	return path && *path ? tl_fs_read_file(AT_FDCWD, path, out, err) : 0;
 }
 
 /* The relay's own authority stands beside those of the file. */
@@ -117,7 +158,6 @@ static int office_certified(void *arg, const char *text, const char *address,
 	struct worker *worker = arg;
 	tl_auto(tl_buf) struct tl_buf blob = TL_BUF_INIT(TL_CERTIFICATE_BYTES_MAX);
 	tl_auto(tl_buf) struct tl_buf authorities = TL_BUF_INIT(TL_CERTIFICATE_LIST_MAX);
-	tl_auto(tl_buf) struct tl_buf revoked = TL_BUF_INIT(TL_CERTIFICATE_LIST_MAX);
 	struct tl_certificate_rules rules = {
 		.now_s = tl_clock_wall_ms(worker->desk->clock) / 1000,
 		.address = address,
@@ -128,12 +168,12 @@ static int office_certified(void *arg, const char *text, const char *address,
 		rc = tl_certificate_read(blob.data, blob.len, ret_certificate, err);
 	if (rc == 0)
 		rc = read_authorities(worker->desk, &authorities, err);
-	if (rc == 0)
-		rc = read_list(worker->desk->ssh_revoked, &revoked, err);
 	rules.authorities = tl_buf_str(&authorities);
-	rules.revoked = tl_buf_str(&revoked);
 	if (rc == 0)
 		rc = tl_certificate_judge(ret_certificate, &rules, err);
+	if (rc == 0)
+		rc = check_file(worker->desk->ssh_revoked, ret_certificate->key_text,
+				ret_certificate, err);
 	if (rc == 0) {
 		bool own = is_own(worker->desk, ret_certificate);
 

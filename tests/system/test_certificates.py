@@ -86,7 +86,22 @@ def test_a_certificate_without_permits_runs_commands_only(certify, host):
     assert engineer.ssh("end-to-end", host, "true").returncode == 255
 
 
-def test_a_list_that_is_not_understood_refuses_every_certificate(relay, certify, host, revoked):
-    revoked.write_text("serial one\n")
+def test_a_revocation_list_of_openssh_is_obeyed(place, relay, engineer, certify, host, revoked):
+    registered = engineer.key
+    engineer = certify(serial=7)
+    specification = place / "specification"
+    specification.write_text("serial: 5-9\n")
+    subprocess.run(["ssh-keygen", "-q", "-k", "-f", revoked, "-s", place / "authority.pub", specification], check=True)
+    assert engineer.ssh("bastion", host, "true").returncode == 255
+    assert "the key revocation list names it" in relay.program.text()
+    engineer.key = registered
+    assert engineer.ssh("bastion", host, "true").returncode == 0
+    subprocess.run(["ssh-keygen", "-q", "-k", "-u", "-f", revoked, f"{registered}.pub"], check=True)
+    assert engineer.ssh("bastion", host, "true").returncode == 255
+
+
+@pytest.mark.parametrize("text", ["serial one\n", "SSHKRL\n\0 damaged", "# text\n\0serial 1\n"])
+def test_a_list_that_is_not_understood_lets_nobody_in(relay, certify, host, revoked, text):
+    revoked.write_text(text)
     assert certify().ssh("bastion", host, "true").returncode == 255
-    assert "a line that is none" in relay.program.text()
+    assert any(why in relay.program.text() for why in ("a line that is none", "list is not understood", "is neither text"))
