@@ -143,6 +143,23 @@ static int check_request(const struct tl_grant *grant, struct tl_err *err)
 	return 0;
 }
 
+static const char *const second_names[] = {
+	[TL_SECOND_NONE] = NULL,
+	[TL_SECOND_PAUSE] = "pause",
+	[TL_SECOND_END] = "end",
+};
+
+static int check_second(const struct tl_grant *grant, struct tl_err *err)
+{
+	bool wanted = grant->second != TL_SECOND_NONE;
+
+	if (wanted != (grant->second_away_s > 0) || grant->second_away_s > TL_SECOND_AWAY_MAX_S)
+		return tl_err_set(err, TL_EINVAL,
+				  "the grant's second engineer may be away 1 to %d seconds",
+				  TL_SECOND_AWAY_MAX_S);
+	return 0;
+}
+
 /* What holds for every grant, signed or read. */
 static int check_limits(const struct tl_grant *grant, struct tl_err *err)
 {
@@ -176,7 +193,7 @@ static int check_limits(const struct tl_grant *grant, struct tl_err *err)
 	    grant->expires_ms - grant->issued_ms > TL_GRANT_LIFE_MAX_MS)
 		return tl_err_set(err, TL_EINVAL, "the grant is valid for longer than %d minutes",
 				  TL_GRANT_LIFE_MAX_MS / 60000);
-	return check_request(grant, err);
+	return check_request(grant, err) ? TL_EINVAL : check_second(grant, err);
 }
 
 /* Claims that are there only where they say something. */
@@ -199,6 +216,12 @@ static int add_optional(const struct tl_grant *grant, json_t *claims)
 		failed |= json_object_set_new(claims, "stated", json_true());
 	if (grant->break_glass)
 		failed |= json_object_set_new(claims, "break_glass", json_true());
+	if (grant->second != TL_SECOND_NONE) {
+		failed |= json_object_set_new(claims, "second",
+					      json_string(second_names[grant->second]));
+		failed |= json_object_set_new(claims, "second_away_s",
+					      json_integer(grant->second_away_s));
+	}
 	return failed;
 }
 
@@ -228,7 +251,9 @@ int tl_grant_sign(const struct tl_grant *grant, const struct tl_key *authority, 
 struct claims {
 	const char *iss, *aud, *jti, *sub, *name, *ticket, *purpose, *lane;
 	const char *user, *statement, *signature;
+	const char *second;
 	json_t *scopes, *keys;
+	int64_t second_away_s;
 	int64_t iat, nbf, exp, max_s;
 	bool break_glass, stated;
 };
@@ -257,6 +282,9 @@ static const struct tl_json_member claim_members[] = {
 	MEMBER(nbf, TL_JSON_INT, 0, TIME_MAX_S),
 	MEMBER(purpose, TL_JSON_TEXT, 1, sizeof(((struct tl_grant *)0)->purpose) - 1),
 	MEMBER(scopes, TL_JSON_ARRAY, 0, TL_ARRAY_LEN(scope_names)),
+	{"second", TL_JSON_NAME, false, offsetof(struct claims, second), 0, 8},
+	{"second_away_s", TL_JSON_INT, false, offsetof(struct claims, second_away_s), 0,
+	 TL_SECOND_AWAY_MAX_S},
 	OPTIONAL(signature, TL_JSON_TEXT, TL_GRANT_SIGNATURE_MAX),
 	OPTIONAL(stated, TL_JSON_BOOL, 0),
 	OPTIONAL(statement, TL_JSON_TEXT, TL_GRANT_STATEMENT_MAX),
@@ -326,6 +354,16 @@ static int copy_optional(const struct claims *claims, struct tl_grant *grant, st
 	return 0;
 }
 
+static int read_second(const char *name, enum tl_second *ret_second, struct tl_err *err)
+{
+	for (size_t i = 1; name && i < TL_ARRAY_LEN(second_names); i++)
+		if (strcmp(second_names[i], name) == 0) {
+			*ret_second = (enum tl_second)i;
+			return 0;
+		}
+	return name ? tl_err_set(err, TL_EINVAL, "the grant's \"second\" is not valid") : 0;
+}
+
 static int read_claims(const json_t *json, struct tl_grant *grant, struct tl_err *err)
 {
 	struct claims claims = {.iss = NULL};
@@ -344,7 +382,10 @@ static int read_claims(const json_t *json, struct tl_grant *grant, struct tl_err
 	grant->not_before_ms = claims.nbf * 1000;
 	grant->expires_ms = claims.exp * 1000;
 	grant->max_s = claims.max_s;
+	grant->second_away_s = claims.second_away_s;
 	outcome = copy_optional(&claims, grant, err);
+	if (!outcome)
+		outcome = read_second(claims.second, &grant->second, err);
 	if (!outcome)
 		outcome = tl_grant_scopes_of_json(claims.scopes, &grant->scopes, err);
 	return outcome ? outcome : tl_grant_texts_of_json(claims.keys, &grant->keys, err);

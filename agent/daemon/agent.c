@@ -16,6 +16,7 @@
 #include "daemon/help.h"
 #include "daemon/limits.h"
 #include "daemon/roster.h"
+#include "daemon/session_company.h"
 #include "daemon/sessions.h"
 
 #define HEARTBEAT_TIMEOUT_MS 30000
@@ -42,7 +43,7 @@ static void on_stream_event(void *arg, const char *event, const json_t *data)
 		tl_agent_session_granted(agent, session, grant);
 	else if (tl_streq(event, "stop"))
 		tl_agent_session_stop(agent, session, reason ? reason : "the relay stopped it");
-	else
+	else if (!tl_session_company_event(agent, event, data))
 		tl_log_warning("the relay sent an event that is not known here",
 			       TL_S("event", event));
 }
@@ -183,6 +184,8 @@ static void on_helper_event(void *arg, const char *event, const json_t *args)
 
 	if (tl_streq(event, "ended") && session)
 		tl_agent_session_stop(arg, session, reason ? reason : "the helper ended it");
+	else if (tl_streq(event, "company"))
+		tl_session_company_report(arg, args);
 }
 
 static void on_helper_lost(void *arg)

@@ -43,6 +43,8 @@ static void show_ask(const json_t *ask)
 	print_row("why", ask, "purpose");
 	print_row("lane", ask, "lane");
 	print_scopes(json_object_get(ask, "scopes"));
+	if (json_is_true(json_object_get(ask, "four_eyes")))
+		printf("  %-9sa second engineer must be there, too\n", "four eyes");
 	printf("  %-9sat most %lld min\n", "how long",
 	       (long long)(json_integer_value(json_object_get(ask, "max_s")) + 59) / 60);
 }
@@ -117,7 +119,8 @@ static void show_indicator(const json_t *session)
 	tl_cmd_print_text(text_of(session, "name"));
 	printf(", ticket ");
 	tl_cmd_print_text(text_of(session, "ticket"));
-	printf(". To stop it, type \"stop\" and press Enter. ***\n");
+	printf(". To stop it, type \"stop\" and press Enter (or: pause, resume, extend MINUTES). "
+	       "***\n");
 	fflush(stdout);
 }
 
@@ -134,6 +137,10 @@ static void take_event(struct watch *watch, const json_t *json)
 	} else if (tl_streq(event, "opened")) {
 		snprintf(watch->open, sizeof(watch->open), "%s", session);
 		show_indicator(args);
+	} else if (tl_streq(event, "company")) {
+		printf("*** ");
+		tl_cmd_print_text(text_of(args, "said"));
+		printf(" ***\n");
 	} else if (tl_streq(event, "ended")) {
 		if (tl_streq(watch->open, session))
 			watch->open[0] = '\0';
@@ -145,21 +152,40 @@ static void take_event(struct watch *watch, const json_t *json)
 	fflush(stdout);
 }
 
+/* What a typed line asks of the helper: the verb, and its arguments beside the session; NULL for a line that
+ * asks nothing. */
+static const char *order_of(const char *line, json_t *args)
+{
+	int64_t minutes = 0;
+
+	if (tl_streq(line, "stop"))
+		return "session.stop";
+	if (tl_streq(line, "pause") || tl_streq(line, "resume")) {
+		json_object_set_new(args, "paused", json_boolean(tl_streq(line, "pause")));
+		return "session.pause";
+	}
+	if (!tl_str_starts(line, "extend ") || tl_str_i64(line + 7, 1, 720, &minutes) != 0)
+		return NULL;
+	json_object_set_new(args, "minutes", json_integer(minutes));
+	return "session.extend";
+}
+
 static void take_line(struct watch *watch)
 {
 	tl_auto(tl_ipc_message) struct tl_ipc_message answer = TL_IPC_MESSAGE_INIT;
+	tl_json *args = json_pack("{s:s}", "session", watch->open);
 	struct tl_err err = TL_ERR_INIT;
+	const char *verb;
 	char line[64];
-	tl_json *args = NULL;
 	tl_fd int fd = -1;
 
 	tl_cmd_ask("", line, sizeof(line));
-	if (!tl_streq(line, "stop") || !watch->open[0])
+	verb = order_of(line, args);
+	if (!verb || !watch->open[0])
 		return;
-	args = json_pack("{s:s}", "session", watch->open);
 	if (tl_cmd_connect(watch->cli, TL_CMD_CONSENT, &fd, &err) != 0 ||
-	    tl_ipc_call(fd, "session.stop", args, NULL, 0, CALL_TIMEOUT_MS, &answer, &err) != 0)
-		printf("It could not be stopped: %s.\n", tl_err_text(&err));
+	    tl_ipc_call(fd, verb, args, NULL, 0, CALL_TIMEOUT_MS, &answer, &err) != 0)
+		printf("That could not be done: %s.\n", tl_err_text(&err));
 }
 
 static int watch_loop(struct watch *watch, bool for_ever, struct tl_err *err)

@@ -67,7 +67,9 @@ static const struct tl_cli_command commands[] = {
 	 collect_options, tl_cmd_collect},
 	{"consent", "[SESSION]", 0, 1, "decide about remote sessions",
 	 "Waits for requests, shows who asks, why and for how long, and asks about each thing the "
-	 "session wants. No answer is a no. While a session is open it says so; \"stop\" ends it.",
+	 "session wants. No answer is a no. While a session is open it says so, and who else "
+	 "watches; "
+	 "\"stop\" ends it, \"pause\" and \"resume\" hold it, \"extend MINUTES\" prolongs it.",
 	 consent_options, tl_cmd_consent},
 	TL_BUNDLE_DIFF_COMMAND("diff", tl_cmd_diff),
 	{"enroll", "TOKEN|-", 1, 1, "make this machine known to a relay",
@@ -75,6 +77,9 @@ static const struct tl_cli_command commands[] = {
 	 "input, "
 	 "which keeps it out of the shell's history and the process list. The helper must run.",
 	 enroll_options, tl_cmd_enroll},
+	{"extend", "SESSION MINUTES", 2, 2, "let a remote session last longer",
+	 "As far as policy.yaml (sessions.extend_minutes) and the relay's grant allow.", NULL,
+	 tl_cmd_extend},
 	{"get-help", "[SUMMARY]", 0, 1, "ask for help",
 	 "Collects what helps to understand the trouble, shows what would be sent and where, and "
 	 "asks. "
@@ -82,8 +87,12 @@ static const struct tl_cli_command commands[] = {
 	 help_options, tl_cmd_get_help},
 	TL_BUNDLE_INSPECT_COMMAND("inspect", tl_cmd_inspect),
 	TL_HEALTH_COMMAND(tl_cmd_health),
+	{"pause", "SESSION", 1, 1, "let nothing in or out of a remote session for a while",
+	 "The programs in it run on. Only a person here lifts this pause, with \"resume\".", NULL,
+	 tl_cmd_pause},
 	TL_PROFILE_COMMANDS(tl_cmd_collector, tl_cmd_collector, tl_cmd_collector),
 	TL_REDACT_COMMAND(tl_cmd_redact),
+	{"resume", "SESSION", 1, 1, "let a paused remote session go on", NULL, NULL, tl_cmd_resume},
 	TL_REVEAL_COMMAND(tl_cmd_reveal),
 	{"run", NULL, 0, 0, "run the agent",
 	 "Keeps one connection to the relay, sends what is queued, and answers local users. Ends "

@@ -8,6 +8,9 @@
 
 static const char *const scope_names[] = {"terminal", "exec", "files", "forwarding"};
 
+/* In the order of enum tl_second. */
+static const char *const second_choices[] = {"off", "pause", "end", NULL};
+
 #define KEY(field) offsetof(struct tl_policy, field)
 
 static const struct tl_conf_key keys[] = {
@@ -38,6 +41,9 @@ static const struct tl_conf_key keys[] = {
 	 "How long a request for a session waits for a person. Then it is refused."},
 	{"consent.unattended", TL_CONF_BOOL, KEY(consent_unattended), "false", 0, 0, NULL,
 	 "Allows the flag --consent yes for a helper that runs as root: for demonstrations only."},
+	{"sessions.announce", TL_CONF_BOOL, KEY(sessions_announce), "true", 0, 0, NULL,
+	 "Whether a line on every logged-in person's terminal says when a session begins and "
+	 "ends."},
 	{"sessions.break_glass", TL_CONF_LIST, KEY(sessions_break_glass), "", 0, 64, NULL,
 	 "The logins, each with * and ?, of engineers who may come in without asking in an "
 	 "emergency. It "
@@ -57,6 +63,9 @@ static const struct tl_conf_key keys[] = {
 	 "true: a session needs a request that the engineer signed with a key of the roster. The "
 	 "relay "
 	 "alone can then open none."},
+	{"sessions.extend_minutes", TL_CONF_INT, KEY(sessions_extend_minutes), "60", 0, 720, NULL,
+	 "How many minutes in all a person here may add to a session's longest duration "
+	 "(towline-agent extend). Never beyond what the relay granted."},
 	{"sessions.lanes", TL_CONF_LIST, KEY(sessions_lanes), "bastion,end-to-end", 0, 2, NULL,
 	 "The lanes that sessions may come by: bastion (the relay reads along and records), "
 	 "end-to-end "
@@ -69,6 +78,14 @@ static const struct tl_conf_key keys[] = {
 	 "enrolment token named."},
 	{"sessions.scopes", TL_CONF_LIST, KEY(sessions_scopes), "terminal,exec,files", 0, 4, NULL,
 	 "What sessions may do: terminal, exec, files, forwarding."},
+	{"sessions.second", TL_CONF_CHOICE, KEY(sessions_second), "off", 0, 0, second_choices,
+	 "Four eyes: pause or end lets no byte pass before a second engineer has joined; when that "
+	 "one leaves, the session is paused, and ends after sessions.second_away, or ends at once. "
+	 "off: "
+	 "only where the relay asks for it."},
+	{"sessions.second_away", TL_CONF_DURATION, KEY(sessions_second_away_ms), "5m", 10000,
+	 (int64_t)TL_SECOND_AWAY_MAX_S * 1000, NULL,
+	 "How long a session waits for its second engineer, before it began and later."},
 	{"sessions.unattended", TL_CONF_BOOL, KEY(sessions_unattended), "false", 0, 0, NULL,
 	 "true: sessions begin without asking anybody, for machines without a person in front. The "
 	 "engineer must state the purpose then."},
@@ -180,6 +197,28 @@ int tl_policy_narrow(const struct tl_policy *policy, const struct tl_grant *gran
 	*ret_scopes = scopes;
 	*ret_max_s = grant->max_s < max_s ? grant->max_s : max_s;
 	return 0;
+}
+
+void tl_policy_second(const struct tl_policy *policy, const struct tl_grant *grant,
+		      enum tl_second *ret_second, int64_t *ret_away_s)
+{
+	enum tl_second own = (enum tl_second)policy->sessions_second;
+	int64_t own_s = policy->sessions_second_away_ms / 1000;
+
+	*ret_second = own > grant->second ? own : grant->second;
+	*ret_away_s = own == TL_SECOND_NONE ? grant->second_away_s : own_s;
+	if (own != TL_SECOND_NONE && grant->second != TL_SECOND_NONE &&
+	    grant->second_away_s < own_s)
+		*ret_away_s = grant->second_away_s;
+}
+
+int64_t tl_policy_extended_s(const struct tl_policy *policy, const struct tl_grant *grant,
+			     int64_t wanted_s)
+{
+	int64_t most_s = (policy->sessions_max_minutes + policy->sessions_extend_minutes) * 60;
+
+	most_s = most_s < grant->max_s ? most_s : grant->max_s;
+	return wanted_s < most_s ? wanted_s : most_s;
 }
 
 static bool is_listed(const struct tl_policy *policy, uid_t uid)

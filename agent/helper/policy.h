@@ -22,15 +22,19 @@ struct tl_policy {
 		consent_ask; /* login names; empty: every person, see tl_policy_may_consent */
 	int64_t consent_timeout_ms;
 	bool consent_unattended;
+	bool sessions_announce;
 	struct tl_strv sessions_break_glass;
 	char *sessions_break_glass_hours;
 	int64_t sessions_break_glass_reason;
 	bool sessions_enabled;
 	bool sessions_engineer_signed;
 	struct tl_strv sessions_lanes;
+	int64_t sessions_extend_minutes;
 	int64_t sessions_max_minutes;
 	char *sessions_roster_key;
 	struct tl_strv sessions_scopes;
+	int sessions_second; /* enum tl_second */
+	int64_t sessions_second_away_ms;
 	bool sessions_unattended;
 	char *sessions_user;
 	struct tl_strv sessions_users;
@@ -77,6 +81,13 @@ TL_MUST_CHECK int tl_policy_check_grant(const struct tl_policy *policy,
  * helper's own. */
 TL_MUST_CHECK int tl_policy_account(const struct tl_policy *policy, const char *wished,
 				    const char **ret_account, struct tl_err *err);
+
+/* Whether a second engineer is needed, and how long that one may be away: the stricter of both. */
+void tl_policy_second(const struct tl_policy *policy, const struct tl_grant *grant,
+		      enum tl_second *ret_second, int64_t *ret_away_s);
+/* The longest duration that a person here may make it who wants `wanted_s`. */
+int64_t tl_policy_extended_s(const struct tl_policy *policy, const struct tl_grant *grant,
+			     int64_t wanted_s);
 
 /* May this user decide about sessions? Never the agent's own account when that differs from the
  * helper's: a captured agent must not consent in a person's place. With an empty list: root, the

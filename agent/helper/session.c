@@ -6,6 +6,7 @@
 #include <towline/log.h>
 
 #include "helper/helper.h"
+#include "helper/indicator.h"
 
 static void session_step(struct tl_session *session, enum tl_session_event event);
 
@@ -21,7 +22,7 @@ static const char *state_name(enum tl_session_state state)
 	return names[state];
 }
 
-json_t *tl_session_json(const struct tl_session *session)
+json_t *tl_session_json(struct tl_session *session)
 {
 	const struct tl_grant *grant = &session->grant;
 	unsigned scopes = session->state == TL_SESSION_ASKING ? session->consent.asked_scopes
@@ -34,6 +35,8 @@ json_t *tl_session_json(const struct tl_session *session)
 			  state_name(session->state), "max_s", (json_int_t)session->max_s);
 	char text[TL_TIME_TEXT];
 
+	if (json)
+		tl_company_describe(&session->company, json);
 	if (json && session->started_ms) {
 		tl_time_rfc3339(session->started_ms, text);
 		json_object_set_new(json, "started", json_string(text));
@@ -65,6 +68,7 @@ static void tell_opened(struct tl_session *session)
 	tl_json *args = tl_session_json(session);
 
 	tl_helper_tell_watchers(session->helper, "opened", args);
+	tl_indicator_announce(session, "A remote session has begun");
 }
 
 static void tell_ended(struct tl_session *session)
@@ -73,11 +77,16 @@ static void tell_ended(struct tl_session *session)
 				  session->end_reason);
 
 	tl_helper_tell_watchers(session->helper, "ended", args);
+	if (session->started_ms)
+		tl_indicator_announce(session, "A remote session has ended");
+	if (session->attached && session->attached != session->owner)
+		tl_conn_tell(session->attached, "ended", args);
 	if (session->owner)
 		tl_conn_tell(session->owner, "ended", args);
 	for (const struct tl_process *process = session->processes; process;
 	     process = process->next) {
-		if (process->conn && process->conn != session->owner)
+		if (process->conn && process->conn != session->owner &&
+		    process->conn != session->attached)
 			tl_conn_tell(process->conn, "ended", args);
 	}
 }
@@ -136,6 +145,8 @@ static void on_timer_closed(uv_handle_t *handle)
 {
 	struct tl_session *session = handle->data;
 
+	if (--session->open_timers > 0)
+		return;
 	tl_grant_clear(&session->grant);
 	free(session);
 }
@@ -155,8 +166,15 @@ static void leave_list(struct tl_session *session)
 		session->processes = process->next;
 		process_free(process);
 	}
+	tl_indicator_update(helper);
 	uv_close((uv_handle_t *)&session->timer, on_timer_closed);
+	uv_close((uv_handle_t *)&session->company_timer, on_timer_closed);
 	tl_helper_settle(helper);
+}
+
+void tl_session_arm(struct tl_session *session, int64_t left_ms)
+{
+	uv_timer_start(&session->timer, on_timer, (uint64_t)left_ms, 0);
 }
 
 static void session_enter(struct tl_session *session, enum tl_session_state state)
@@ -172,11 +190,13 @@ static void session_enter(struct tl_session *session, enum tl_session_state stat
 	case TL_SESSION_ACTIVE:
 		session->started_ms = tl_clock_wall_ms(session->helper->clock);
 		session->ends_ms = session->started_ms + session->max_s * 1000;
-		uv_timer_start(&session->timer, on_timer, (uint64_t)session->max_s * 1000, 0);
+		tl_session_arm(session, session->max_s * 1000);
 		tell_opened(session);
+		tl_session_company_look(session);
 		break;
 	case TL_SESSION_ENDING:
-		uv_timer_start(&session->timer, on_timer, TL_SESSION_GRACE_MS, 0);
+		tl_session_arm(session, TL_SESSION_GRACE_MS);
+		uv_timer_stop(&session->company_timer);
 		tell_ended(session);
 		tl_session_signal_all(session, SIGHUP);
 		tl_session_signal_all(session, SIGCONT);
@@ -304,6 +324,8 @@ int tl_session_new(struct tl_helper *helper, struct tl_grant *grant, unsigned sc
 		   struct tl_ask *ask, struct tl_err *err)
 {
 	struct tl_session *session;
+	enum tl_second need;
+	int64_t away_s;
 
 	if (helper->session_count == TL_SESSIONS_MAX)
 		return tl_err_set(err, TL_EBUSY, "%d sessions are open already", TL_SESSIONS_MAX);
@@ -317,8 +339,12 @@ int tl_session_new(struct tl_helper *helper, struct tl_grant *grant, unsigned sc
 	session->ask = ask;
 	session->owner = ask->conn;
 	tl_consent_init(&session->consent, scopes);
+	tl_policy_second(&helper->policy, &session->grant, &need, &away_s);
+	tl_company_init(&session->company, need, away_s * 1000, session->grant.engineer);
 	uv_timer_init(&helper->loop, &session->timer);
-	session->timer.data = session;
+	uv_timer_init(&helper->loop, &session->company_timer);
+	session->timer.data = session->company_timer.data = session;
+	session->open_timers = 2;
 	session->next = helper->sessions;
 	helper->sessions = session;
 	helper->session_count++;
@@ -359,6 +385,8 @@ void tl_session_conn_gone(struct tl_session *session, const struct tl_conn *conn
 		if (!process->exited)
 			tl_child_signal_session(process->pid, SIGHUP);
 	}
+	if (session->attached == conn)
+		session->attached = NULL;
 	if (session->owner == conn) {
 		session->owner = NULL;
 		tl_session_stop(session, "the agent on this machine has ended");

@@ -9,6 +9,7 @@
 
 #include "core/service.h"
 #include "helper/child.h"
+#include "helper/company.h"
 #include "helper/consent.h"
 
 #define TL_SESSIONS_MAX 8
@@ -42,10 +43,13 @@ struct tl_session {
 	enum tl_session_state state;
 	struct tl_grant grant;
 	struct tl_consent consent;
-	bool by_policy;	       /* consent was not a person's */
-	struct tl_ask *ask;    /* session.request, until it is answered */
-	struct tl_conn *owner; /* the agent's connection; NULL once it has gone */
-	uv_timer_t timer;
+	bool by_policy;		  /* consent was not a person's */
+	struct tl_ask *ask;	  /* session.request, until it is answered */
+	struct tl_conn *owner;	  /* the agent's connection; NULL once it has gone */
+	struct tl_conn *attached; /* towline-session's, once it has asked */
+	struct tl_company company;
+	uv_timer_t timer, company_timer;
+	unsigned open_timers;
 	int64_t max_s;
 	int64_t started_ms, ends_ms; /* wall clock, for people */
 	struct tl_process *processes;
@@ -67,6 +71,21 @@ void tl_session_last_process_gone(struct tl_session *session);
 /* A connection has gone: what it asked for or started ends. */
 void tl_session_conn_gone(struct tl_session *session, const struct tl_conn *conn);
 
+/* Starts the time anew that is left of an open session. */
+void tl_session_arm(struct tl_session *session, int64_t left_ms);
+
+/* ---- session_company.c ---- */
+/* What the relay says of who is there; `second` is a signed statement, NULL for none. */
+TL_MUST_CHECK int tl_session_company(struct tl_session *session, const struct tl_watcher *watchers,
+				     size_t count, const char *second, struct tl_err *err);
+/* `by` NULL: resumed. */
+void tl_session_pause(struct tl_session *session, enum tl_pause whose, const char *by);
+/* A person prolongs it, within policy and grant; TL_EDENIED when they allow no more. */
+TL_MUST_CHECK int tl_session_extend(struct tl_session *session, int64_t minutes, const char *by,
+				    struct tl_err *err);
+/* Looks whether it waits for somebody, and how long. */
+void tl_session_company_look(struct tl_session *session);
+
 struct tl_session_spawn {
 	const char *kind, *command, *term;
 	int64_t columns, rows;
@@ -86,6 +105,6 @@ unsigned tl_session_signal_all(const struct tl_session *session, int number);
 /* Collects ended processes of all sessions, and orphans: after SIGCHLD. */
 void tl_sessions_reap(struct tl_helper *helper);
 /* What people see of it; the caller owns it. */
-json_t *tl_session_json(const struct tl_session *session);
+json_t *tl_session_json(struct tl_session *session);
 
 #endif

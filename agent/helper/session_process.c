@@ -100,6 +100,8 @@ int tl_session_spawn(struct tl_session *session, const struct tl_session_spawn *
 
 	if (session->state != TL_SESSION_ACTIVE)
 		return tl_err_set(err, TL_EDENIED, "the session is not open");
+	if (tl_company_is_waiting(&session->company))
+		return tl_err_set(err, TL_EBUSY, "the session waits for a second engineer to join");
 	if (session->process_count >= TL_SESSION_PROCESSES_MAX)
 		return tl_err_set(err, TL_EBUSY, "the session has too many processes");
 	rc = check_kind(session, spawn, err);

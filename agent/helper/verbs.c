@@ -6,8 +6,8 @@
 #include <towline/log.h>
 
 #include "helper/authority.h"
-#include "helper/helper.h"
 #include "helper/spawn.h"
+#include "helper/verbs.h"
 
 #define BOTH_STATES (TL_HELPER_NEW | TL_HELPER_ENROLLED)
 
@@ -110,8 +110,8 @@ struct session_args {
 	json_t *scopes;
 };
 
-static int find_session(struct tl_helper *helper, const char *id, struct tl_session **ret_session,
-			struct tl_err *err)
+int tl_verb_session(struct tl_helper *helper, const char *id, struct tl_session **ret_session,
+		    struct tl_err *err)
 {
 	struct tl_session *session = tl_session_find(helper, id);
 
@@ -184,7 +184,7 @@ static int session_spawn(void *app, struct tl_ask *ask, struct tl_err *err)
 	int rc = tl_json_read(ask->args, members, TL_ARRAY_LEN(members), &args, err);
 
 	if (rc == 0)
-		rc = find_session(app, args.session, &session, err);
+		rc = tl_verb_session(app, args.session, &session, err);
 	if (rc != 0)
 		return rc;
 	return tl_session_spawn(session,
@@ -210,7 +210,7 @@ static int find_process(struct tl_helper *helper, const struct tl_ask *ask,
 	int rc = tl_json_read(ask->args, process_members, TL_ARRAY_LEN(process_members), args, err);
 
 	if (rc == 0)
-		rc = find_session(helper, args->session, ret_session, err);
+		rc = tl_verb_session(helper, args->session, ret_session, err);
 	if (rc != 0)
 		return rc;
 	*ret_process = tl_session_process(*ret_session, args->process);
@@ -259,7 +259,7 @@ static int session_end(void *app, struct tl_ask *ask, struct tl_err *err)
 	int rc = tl_json_read(ask->args, end_members, TL_ARRAY_LEN(end_members), &args, err);
 
 	if (rc == 0)
-		rc = find_session(app, args.session, &session, err);
+		rc = tl_verb_session(app, args.session, &session, err);
 	if (rc != 0)
 		return rc;
 	tl_session_stop(session, args.reason ? args.reason : "the agent ended it");
@@ -272,7 +272,7 @@ static int roster_take(void *app, struct tl_ask *ask, struct tl_err *err)
 	return tl_roster_verb_take(app, ask, err);
 }
 
-static int may_decide(const struct tl_helper *helper, const struct tl_ask *ask, struct tl_err *err)
+int tl_verb_may_decide(const struct tl_helper *helper, const struct tl_ask *ask, struct tl_err *err)
 {
 	if (ask->conn->marked)
 		return tl_err_set(err, TL_EDENIED,
@@ -287,15 +287,14 @@ static int consent_watch(void *app, struct tl_ask *ask, struct tl_err *err)
 {
 	struct tl_helper *helper = app;
 	struct tl_conn *conn = ask->conn;
-	int rc = may_decide(helper, ask, err);
+	int rc = tl_verb_may_decide(helper, ask, err);
 
 	if (rc != 0)
 		return rc;
 	conn->data = helper;
 	tl_ask_reply(ask, NULL, NULL, 0);
 	/* What waits already is told too: who opens the window late must still see it. */
-	for (const struct tl_session *session = helper->sessions; session;
-	     session = session->next) {
+	for (struct tl_session *session = helper->sessions; session; session = session->next) {
 		tl_json *args = tl_session_json(session);
 
 		if (session->state == TL_SESSION_ASKING)
@@ -319,9 +318,9 @@ static int consent_answer(void *app, struct tl_ask *ask, struct tl_err *err)
 	int rc = tl_json_read(ask->args, members, TL_ARRAY_LEN(members), &args, err);
 
 	if (rc == 0)
-		rc = may_decide(app, ask, err);
+		rc = tl_verb_may_decide(app, ask, err);
 	if (rc == 0)
-		rc = find_session(app, args.session, &session, err);
+		rc = tl_verb_session(app, args.session, &session, err);
 	if (rc == 0 && args.scopes)
 		rc = tl_scopes_from_json(args.scopes, &answer.scopes, err);
 	if (rc != 0)
@@ -343,7 +342,7 @@ static int session_list(void *app, struct tl_ask *ask, struct tl_err *err)
 	json_t *list = json_array();
 
 	(void)err;
-	for (const struct tl_session *session = helper->sessions; session; session = session->next)
+	for (struct tl_session *session = helper->sessions; session; session = session->next)
 		json_array_append_new(list, tl_session_json(session));
 	tl_ask_reply(ask, json_pack("{s:o}", "sessions", list), NULL, 0);
 	return 0;
@@ -357,9 +356,9 @@ static int session_stop(void *app, struct tl_ask *ask, struct tl_err *err)
 	int rc = tl_json_read(ask->args, end_members, TL_ARRAY_LEN(end_members), &args, err);
 
 	if (rc == 0)
-		rc = may_decide(app, ask, err);
+		rc = tl_verb_may_decide(app, ask, err);
 	if (rc == 0)
-		rc = find_session(app, args.session, &session, err);
+		rc = tl_verb_session(app, args.session, &session, err);
 	if (rc != 0)
 		return rc;
 	tl_user_name(ask->peer.uid, user, sizeof(user));
@@ -377,8 +376,14 @@ const struct tl_verb tl_helper_verbs[] = {
 	{"consent.watch", TL_DOOR_CONSENT, BOTH_STATES, 256, 0, 0, consent_watch},
 	{"hello", TL_DOOR_AGENT, BOTH_STATES, 4096, 0, 0, hello},
 	{"roster.take", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 256, 1, 1, roster_take},
+	{"session.attach", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 512, 0, 0, tl_verb_session_attach},
+	{"session.company", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 32768, 0, 0,
+	 tl_verb_session_company},
 	{"session.end", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 1024, 0, 0, session_end},
+	{"session.extend", TL_DOOR_CONSENT, TL_HELPER_ENROLLED, 512, 0, 0, tl_verb_session_extend},
+	{"session.hold", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 1024, 0, 0, tl_verb_session_hold},
 	{"session.list", TL_DOOR_CONSENT, BOTH_STATES, 256, 0, 0, session_list},
+	{"session.pause", TL_DOOR_CONSENT, TL_HELPER_ENROLLED, 512, 0, 0, tl_verb_session_pause},
 	{"session.request", TL_DOOR_AGENT, TL_HELPER_ENROLLED, TL_IPC_PACKET_MAX, 0, 0,
 	 session_request},
 	{"session.signal", TL_DOOR_AGENT, TL_HELPER_ENROLLED, 512, 0, 0, session_signal},

@@ -15,8 +15,7 @@ struct tl_session_helper {
 	struct tl_channel *channel;
 	struct call calls[TL_SESSION_CALLS_MAX];
 	json_int_t last_id;
-	void (*on_lost)(void *arg);
-	void (*on_ended)(void *arg, const char *reason);
+	const struct tl_session_helper_events *events;
 	void *arg;
 };
 
@@ -42,10 +41,15 @@ static void error_of(const json_t *error, struct tl_err *err)
 static void on_event(struct tl_session_helper *helper, const json_t *json)
 {
 	const json_t *args = json_object_get(json, "args");
+	const char *event = json_string_value(json_object_get(json, "event"));
 	const char *reason = json_string_value(json_object_get(args, "reason"));
+	const char *said = json_string_value(json_object_get(args, "said"));
 
-	if (tl_streq(json_string_value(json_object_get(json, "event")), "ended"))
-		helper->on_ended(helper->arg, reason ? reason : "ended by the helper");
+	if (tl_streq(event, "ended"))
+		helper->events->ended(helper->arg, reason ? reason : "ended by the helper");
+	else if (tl_streq(event, "company"))
+		helper->events->company(helper->arg, said ? said : "",
+					json_string_value(json_object_get(args, "held")));
 }
 
 static void on_message(void *arg, struct tl_channel *channel, struct tl_ipc_message *message)
@@ -96,13 +100,14 @@ static void on_gone(void *arg, struct tl_channel *channel)
 		if (call.id && call.answer)
 			call.answer(call.arg, NULL, &err);
 	}
-	helper->on_lost(helper->arg);
+	helper->events->lost(helper->arg);
 }
 
-static const struct tl_channel_events events = {.on_message = on_message, .on_gone = on_gone};
+static const struct tl_channel_events channel_events = {.on_message = on_message,
+							.on_gone = on_gone};
 
-int tl_session_helper_connect(uv_loop_t *loop, const char *path, void (*on_lost)(void *arg),
-			      void (*on_ended)(void *arg, const char *reason), void *arg,
+int tl_session_helper_connect(uv_loop_t *loop, const char *path,
+			      const struct tl_session_helper_events *events, void *arg,
 			      struct tl_session_helper **ret_helper, struct tl_err *err)
 {
 	tl_free struct tl_session_helper *helper = calloc(1, sizeof(*helper));
@@ -111,11 +116,10 @@ int tl_session_helper_connect(uv_loop_t *loop, const char *path, void (*on_lost)
 			: tl_err_set(err, TL_ENOMEM, "out of memory");
 
 	if (rc == 0)
-		rc = tl_channel_new(loop, fd, &events, helper, &helper->channel, err);
+		rc = tl_channel_new(loop, fd, &channel_events, helper, &helper->channel, err);
 	if (rc != 0)
 		return rc;
-	helper->on_lost = on_lost;
-	helper->on_ended = on_ended;
+	helper->events = events;
 	helper->arg = arg;
 	*ret_helper = tl_steal(&helper);
 	return 0;

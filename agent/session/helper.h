@@ -13,11 +13,15 @@ struct tl_session_helper;
  * call was forgotten. */
 typedef void tl_session_answer(void *arg, struct tl_ipc_message *result, const struct tl_err *err);
 
-/* `on_lost` when the helper has gone; open calls are answered with TL_EUNREACH first. `on_ended` when
- * the helper ends the session (event "ended"). */
+struct tl_session_helper_events {
+	void (*lost)(
+		void *arg); /* the helper has gone; open calls were answered with TL_EUNREACH */
+	void (*ended)(void *arg, const char *reason); /* the helper ends the session */
+	/* Others at the session did what `said` says; `held`: why no byte may pass now, or NULL. */
+	void (*company)(void *arg, const char *said, const char *held);
+};
 TL_MUST_CHECK int tl_session_helper_connect(uv_loop_t *loop, const char *path,
-					    void (*on_lost)(void *arg),
-					    void (*on_ended)(void *arg, const char *reason),
+					    const struct tl_session_helper_events *events,
 					    void *arg, struct tl_session_helper **ret_helper,
 					    struct tl_err *err);
 /* Takes `args`. An answer always comes later, never from inside. */

@@ -15,6 +15,8 @@ struct tl_session {
 	struct tl_session_helper *helper;
 	struct tl_ssh_server *server;
 	bool stopping, helper_lost, freed;
+	bool held;	/* no byte passes: until the helper says otherwise */
+	char hold[200]; /* why, once it is known */
 	char reason[200];
 };
 
@@ -143,9 +145,8 @@ static const char *objection(const struct tl_session *session,
 	return NULL;
 }
 
-static void on_start(void *arg, struct tl_ssh_server_channel *channel)
+static void start(struct tl_session *session, struct tl_ssh_server_channel *channel)
 {
-	struct tl_session *session = arg;
 	struct tl_process_config config = {
 		.loop = session->loop,
 		.helper = session->helper,
@@ -167,6 +168,17 @@ static void on_start(void *arg, struct tl_ssh_server_channel *channel)
 		tl_ssh_channel_answer(channel, false, why);
 }
 
+/* While the session is held a program waits with its request unanswered. */
+static void on_start(void *arg, struct tl_ssh_server_channel *channel)
+{
+	struct tl_session *session = arg;
+
+	if (!session->held)
+		start(session, channel);
+	else if (session->hold[0])
+		tl_ssh_channel_say(channel, session->hold);
+}
+
 static void on_resize(void *arg, struct tl_ssh_server_channel *channel)
 {
 	(void)arg;
@@ -176,8 +188,11 @@ static void on_resize(void *arg, struct tl_ssh_server_channel *channel)
 
 static void on_signal(void *arg, struct tl_ssh_server_channel *channel, const char *name)
 {
-	(void)arg;
-	if (channel->data)
+	struct tl_session *session = arg;
+
+	if (session->held)
+		note(session, channel->number, "a signal was refused: the session is held");
+	else if (channel->data)
 		tl_process_signal(channel->data, name);
 }
 
@@ -190,8 +205,9 @@ static void on_refused(void *arg, struct tl_ssh_server_channel *channel, const c
 
 static bool on_pump(void *arg, struct tl_ssh_server_channel *channel)
 {
-	(void)arg;
-	return channel->data && tl_process_pump(channel->data);
+	const struct tl_session *session = arg;
+
+	return !session->held && channel->data && tl_process_pump(channel->data);
 }
 
 static void on_gone(void *arg, struct tl_ssh_server_channel *channel)
@@ -213,6 +229,73 @@ static const struct tl_ssh_server_handlers handlers = {
 	.closed = on_closed,
 };
 
+/* ---- who else is there ------------------------------------------------------------------------ */
+
+static void start_waiting(struct tl_session *session)
+{
+	struct tl_ssh_server_channel *channel;
+
+	for (channel = tl_ssh_server_channels(session->server); channel; channel = channel->next)
+		if (channel->start && !channel->data)
+			start(session, channel);
+}
+
+static void hold(struct tl_session *session, const char *why)
+{
+	bool was_held = session->held;
+
+	session->held = why != NULL;
+	snprintf(session->hold, sizeof(session->hold), "%s", why ? why : "");
+	if (session->stopping || session->held || !was_held)
+		return;
+	start_waiting(session);
+	tl_ssh_link_kick(tl_ssh_server_link(session->server));
+}
+
+static void on_company(void *arg, const char *said, const char *held)
+{
+	struct tl_session *session = arg;
+	struct tl_ssh_server_channel *channel;
+
+	if (session->stopping)
+		return;
+	note(session, 0, said);
+	for (channel = tl_ssh_server_channels(session->server); channel; channel = channel->next)
+		if (!channel->forward)
+			tl_ssh_channel_say(channel, said);
+	hold(session, held);
+}
+
+static void on_attached(void *arg, struct tl_ipc_message *result, const struct tl_err *err)
+{
+	struct tl_session *session = arg;
+	const char *held = result ? json_string_value(json_object_get(result->json, "held")) : NULL;
+
+	if (!result && !session->helper_lost) {
+		tl_session_stop(session, tl_err_text(err));
+		return;
+	}
+	if (held)
+		note(session, 0, held);
+	if (result)
+		hold(session, held);
+}
+
+static int attach(struct tl_session *session, struct tl_err *err)
+{
+	json_t *args = json_pack("{s:s}", "session", session->config.request->session);
+
+	session->held = true;
+	return tl_session_helper_call(session->helper, "session.attach", args, on_attached, session,
+				      err);
+}
+
+static const struct tl_session_helper_events helper_events = {
+	.lost = on_helper_lost,
+	.ended = on_helper_ended,
+	.company = on_company,
+};
+
 /* ---- life ------------------------------------------------------------------------------------- */
 
 int tl_session_start(uv_loop_t *loop, int fd, const struct tl_session_config *config,
@@ -220,8 +303,7 @@ int tl_session_start(uv_loop_t *loop, int fd, const struct tl_session_config *co
 {
 	struct tl_session *session = calloc(1, sizeof(*session));
 	int rc = session ? tl_session_helper_connect(loop, config->request->helper_socket,
-						     on_helper_lost, on_helper_ended, session,
-						     &session->helper, err)
+						     &helper_events, session, &session->helper, err)
 			 : tl_err_set(err, TL_ENOMEM, "out of memory");
 
 	if (rc != 0) {
@@ -233,6 +315,8 @@ int tl_session_start(uv_loop_t *loop, int fd, const struct tl_session_config *co
 	session->loop = loop;
 	rc = tl_ssh_server_new(loop, fd, config->host_key, &handlers, session, &session->server,
 			       err);
+	if (rc == 0 && (rc = attach(session, err)) != 0)
+		tl_ssh_server_free(session->server);
 	if (rc != 0) {
 		tl_session_helper_free(session->helper);
 		free(session);

@@ -5,7 +5,8 @@
  * Claims: iss relay id · aud host id · jti session id · sub engineer login · name · ticket · purpose ·
  * lane · scopes[] · keys[] (authorized_keys lines) · iat · nbf · exp · max_s; and where they apply stated
  * (the purpose is in the engineer's own words) · user (account that is asked for) · break_glass (emergency:
- * nobody is asked) · statement and signature (towline/statement.h). Any thread. */
+ * nobody is asked) · statement and signature (towline/statement.h) · second and second_away_s (four eyes). Any
+ * thread. */
 #ifndef TOWLINE_GRANT_H
 #define TOWLINE_GRANT_H
 
@@ -35,6 +36,11 @@ TL_MUST_CHECK int tl_lane_parse(const char *name, enum tl_lane *ret_lane);
 void tl_scopes_write(unsigned scopes, struct tl_buf *out);
 TL_MUST_CHECK int tl_scopes_parse(const char *text, unsigned *ret_scopes, struct tl_err *err);
 
+/* Four eyes: no byte passes before a second engineer has joined; and when that one leaves, the session is
+ * held for second_away_s and then ends, or ends at once. */
+enum tl_second { TL_SECOND_NONE, TL_SECOND_PAUSE, TL_SECOND_END };
+#define TL_SECOND_AWAY_MAX_S 3600
+
 struct tl_grant {
 	char session[TL_ID_LEN + 1];
 	char relay[TL_ID_LEN + 1];
@@ -53,6 +59,8 @@ struct tl_grant {
 		expires_ms;	     /* wall clock; expires: must have begun by then */
 	int64_t max_s;		     /* longest duration of the session, seconds */
 	char *statement, *signature; /* the engineer's own request; NULL: none */
+	enum tl_second second;
+	int64_t second_away_s; /* unless TL_SECOND_NONE */
 };
 
 void tl_grant_clear(struct tl_grant *grant);

@@ -20,6 +20,7 @@
 #define TL_JWT_BUNDLE "towline-bundle+jwt"	     /* agent → relay, signs a bundle */
 #define TL_JWT_CONSENT "towline-consent+jwt"	     /* helper → relay, a person's decision */
 #define TL_JWT_RECORDING "towline-recording+jwt"     /* recorder → relay, seals a recording */
+#define TL_JWT_SECOND "towline-second+jwt"	     /* session authority → helper: who joined */
 
 /* Appends the compact form of `claims`. */
 TL_MUST_CHECK int tl_jwt_sign(const struct tl_key *key, const char *typ, const json_t *claims,

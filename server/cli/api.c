@@ -1,4 +1,4 @@
-#include "cli/api.h"
+#include "cli/api_private.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,14 +11,6 @@
 #define TOKEN_MAX 512
 #define PAGES_MAX 1000
 #define PROBLEM_PREFIX "urn:towline:problem:"
-
-struct tl_api {
-	CURL *curl;
-	struct curl_slist *headers;
-	struct tl_profile profile;
-	char failure[CURL_ERROR_SIZE];
-	char problem[64]; /* type of the last one, without its prefix */
-};
 
 /* One reply: gathered in memory, or written to a descriptor when the status is a success. */
 struct reply {
@@ -63,13 +55,14 @@ static void note_problem(struct tl_api *api, const char *type)
 		snprintf(api->problem, sizeof api->problem, "%s", type + strlen(PROBLEM_PREFIX));
 }
 
-static int fail_with_problem(const struct reply *reply, long status, struct tl_err *err)
+int tl_api_fail_with_problem(struct tl_api *api, const struct tl_buf *text, long status,
+			     struct tl_err *err)
 {
 	tl_json *problem = NULL;
 	const char *detail = NULL;
 
-	if (tl_json_parse(tl_buf_str(&reply->text), reply->text.len, &problem, NULL) == 0) {
-		note_problem(reply->api, json_string_value(json_object_get(problem, "type")));
+	if (tl_json_parse(tl_buf_str(text), text->len, &problem, NULL) == 0) {
+		note_problem(api, json_string_value(json_object_get(problem, "type")));
 		detail = json_string_value(json_object_get(problem, "detail"));
 		if (!detail)
 			detail = json_string_value(json_object_get(problem, "title"));
@@ -116,7 +109,7 @@ static int perform(struct tl_api *api, const char *path, struct reply *reply, st
 	if (code != CURLE_OK)
 		return fail_with_transport(api, reply, code, err);
 	curl_easy_getinfo(api->curl, CURLINFO_RESPONSE_CODE, &status);
-	return status < 300 ? 0 : fail_with_problem(reply, status, err);
+	return status < 300 ? 0 : tl_api_fail_with_problem(reply->api, &reply->text, status, err);
 }
 
 static int read_token(const char *path, struct tl_buf *out, struct tl_err *err)
@@ -220,13 +213,27 @@ int tl_api_post(struct tl_api *api, const char *path, const json_t *body, json_t
 {
 	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(1024 * 1024);
 
-	tl_json_write(&text, body);
+	if (body)
+		tl_json_write(&text, body);
 	if (tl_buf_check(&text))
 		return tl_err_set(err, TL_ETOOBIG, "the request is too large");
 	curl_easy_setopt(api->curl, CURLOPT_POST, 1L);
 	curl_easy_setopt(api->curl, CURLOPT_POSTFIELDS, tl_buf_str(&text));
 	curl_easy_setopt(api->curl, CURLOPT_POSTFIELDSIZE, (long)text.len);
 	return call_json(api, path, ret_json, err);
+}
+
+int tl_api_fetch(struct tl_api *api, const char *path, struct tl_buf *out, struct tl_err *err)
+{
+	struct reply reply = {.api = api, .text = TL_BUF_INIT(out->max), .fd = -1};
+	int rc;
+
+	curl_easy_setopt(api->curl, CURLOPT_HTTPGET, 1L);
+	rc = perform(api, path, &reply, err);
+	if (rc == 0)
+		tl_buf_append(out, reply.text.data, reply.text.len);
+	tl_buf_clear(&reply.text);
+	return rc ? rc : tl_buf_check(out);
 }
 
 int tl_api_download(struct tl_api *api, const char *path, int fd, struct tl_err *err)

@@ -25,8 +25,23 @@ TL_MUST_CHECK int tl_api_post(struct tl_api *api, const char *path, const json_t
 			      json_t **ret_json, struct tl_err *err);
 /* The type of the last problem reply ("second-factor-required"), or "". */
 const char *tl_api_problem(const struct tl_api *api);
+/* Appends the body of the reply to `out`. */
+TL_MUST_CHECK int tl_api_fetch(struct tl_api *api, const char *path, struct tl_buf *out,
+			       struct tl_err *err);
 /* Appends the body of the reply to `fd`. */
 TL_MUST_CHECK int tl_api_download(struct tl_api *api, const char *path, int fd, struct tl_err *err);
+
+/* An event stream (text/event-stream), until it ends or a callback returns other than 0, which is returned
+ * then. An end without that is TL_EUNREACH. */
+struct tl_api_stream {
+	int (*event)(void *arg, const char *name, const char *data, struct tl_err *err);
+	/* `fd` can be read, or is at its end. -1: none. It may be set to -1 meanwhile. */
+	int (*readable)(void *arg, struct tl_err *err);
+	int fd;
+	void *arg;
+};
+TL_MUST_CHECK int tl_api_stream(struct tl_api *api, const char *path, struct tl_api_stream *stream,
+				struct tl_err *err);
 
 /* Collects every page of a list into one array. */
 TL_MUST_CHECK int tl_api_list(struct tl_api *api, const char *path, json_t **ret_items,

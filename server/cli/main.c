@@ -90,6 +90,11 @@ static const struct tl_cli_option stop_options[] = {
 	{0, "reason", "TEXT", "Why: it stands on the ticket's timeline."},
 	{0},
 };
+static const struct tl_cli_option join_options[] = {
+	{0, "take-over", NULL,
+	 "Type instead of the session's engineer (bastion lane). Ctrl-] gives the keyboard back."},
+	{0},
+};
 static const struct tl_cli_option get_options[] = {
 	{'o', "output", "FILE", "Where to write it (default: standard output)."},
 	{0, "proof", "FILE", "Write what `session verify` needs to check it offline."},
@@ -174,6 +179,19 @@ static const struct tl_cli_command commands[] = {
 	 request_options, tl_command_session_request},
 	{"session stop", "SESSION", 1, 1, "End a running session", NULL, stop_options,
 	 tl_command_session_stop},
+	{"session pause", "SESSION", 1, 1, "Let nothing in or out of a running session",
+	 "The endpoint holds every byte, both ways, until \"session resume\". Nothing is lost.",
+	 stop_options, tl_command_session_pause},
+	{"session resume", "SESSION", 1, 1, "Let a paused session go on", NULL, NULL,
+	 tl_command_session_resume},
+	{"session watch", "SESSION", 1, 1, "Watch a running session live",
+	 "From its beginning, then as it goes on. Engineer and user see that you watch, and the "
+	 "ticket's timeline says so. Ctrl-C leaves.",
+	 NULL, tl_command_session_watch},
+	{"session join", "SESSION", 1, 1, "Be the second engineer of a session",
+	 "A session under four eyes begins when you join, and is paused or ends when you leave "
+	 "(Ctrl-C). You watch; with --take-over you type.",
+	 join_options, tl_command_session_join},
 	{"session get", "SESSION|FILE", 1, 1, "Fetch a session's recording", NULL, get_options,
 	 tl_command_session_get},
 	{"session export", "SESSION|FILE", 1, 1, "Convert a recording for players and readers",

@@ -49,13 +49,14 @@ int tl_session_path(const char *session, const char *suffix, struct tl_buf *path
 	return tl_buf_check(path);
 }
 
-int tl_command_session_stop(const struct tl_cli *cli, struct tl_err *err)
+/* What is asked of a running session, with a reason where one is given. */
+static int ask(const struct tl_cli *cli, const char *what, const char *done, struct tl_err *err)
 {
 	tl_auto(tl_api) struct tl_api *api = NULL;
 	tl_auto(tl_buf) struct tl_buf path = TL_BUF_INIT(128);
 	tl_json *body = json_object();
 	tl_json *reply = NULL;
-	int rc = tl_session_path(tl_cli_operand(cli, 0), "stop", &path, err);
+	int rc = tl_session_path(tl_cli_operand(cli, 0), what, &path, err);
 
 	if (tl_cli_has(cli, "reason"))
 		json_object_set_new(body, "reason", json_string(tl_cli_get(cli, "reason")));
@@ -64,8 +65,23 @@ int tl_command_session_stop(const struct tl_cli *cli, struct tl_err *err)
 	if (rc == 0)
 		rc = tl_api_post(api, tl_buf_str(&path), body, &reply, err);
 	if (rc == 0)
-		printf("Asked to stop.\n");
+		puts(done);
 	return rc;
+}
+
+int tl_command_session_stop(const struct tl_cli *cli, struct tl_err *err)
+{
+	return ask(cli, "stop", "Asked to stop.", err);
+}
+
+int tl_command_session_pause(const struct tl_cli *cli, struct tl_err *err)
+{
+	return ask(cli, "pause", "Asked to pause.", err);
+}
+
+int tl_command_session_resume(const struct tl_cli *cli, struct tl_err *err)
+{
+	return ask(cli, "resume", "Asked to go on.", err);
 }
 
 int tl_command_session_note(const struct tl_cli *cli, struct tl_err *err)

@@ -14,8 +14,9 @@ enum seat_kind { EXPECTED, WAITING, RUNNING };
 struct seat {
 	char session[TL_ID_LEN + 1];
 	enum seat_kind kind;
-	tl_broker_result *on_result; /* WAITING */
-	tl_broker_stop *on_stop;     /* RUNNING */
+	tl_broker_result *on_result;		   /* WAITING */
+	tl_broker_stop *on_stop;		   /* RUNNING */
+	const struct tl_broker_keyboard *keyboard; /* RUNNING; may be NULL */
 	void *arg;
 	int64_t since_ms;
 	bool decided;  /* EXPECTED: the outcome came before the engineer; */
@@ -274,27 +275,81 @@ void tl_broker_ended(struct tl_broker *broker, const char *session)
 	pthread_mutex_unlock(&broker->lock);
 }
 
-int tl_broker_stop_session(struct tl_broker *broker, const char *session, const char *why)
+void tl_broker_set_keyboard(struct tl_broker *broker, const char *session,
+			    const struct tl_broker_keyboard *keyboard)
+{
+	struct seat *seat;
+
+	pthread_mutex_lock(&broker->lock);
+	seat = find(broker, session, RUNNING);
+	if (seat)
+		seat->keyboard = keyboard;
+	pthread_mutex_unlock(&broker->lock);
+}
+
+/* The seat of a running session, busy until leave_running; NULL when there is none. *ret_code: why. Called
+ * from the seat's own callback: 0. */
+static struct seat *enter_running(struct tl_broker *broker, const char *session, int *ret_code)
 {
 	struct seat *seat;
 
 	pthread_mutex_lock(&broker->lock);
 	seat = find_idle(broker, session, RUNNING);
-	if (!seat || seat->busy) {
-		pthread_mutex_unlock(&broker->lock);
-		return seat ? 0 : TL_ENOENT;
+	*ret_code = seat ? 0 : TL_ENOENT;
+	if (seat && seat->busy)
+		seat = NULL;
+	if (seat) {
+		seat->busy = true;
+		seat->caller = pthread_self();
 	}
-	seat->busy = true;
-	seat->caller = pthread_self();
 	pthread_mutex_unlock(&broker->lock);
+	return seat;
+}
 
-	seat->on_stop(seat->arg, why);
-
+static void leave_running(struct tl_broker *broker, struct seat *seat)
+{
 	pthread_mutex_lock(&broker->lock);
 	seat->busy = false;
 	if (seat->gone)
 		drop(broker, seat);
 	pthread_cond_broadcast(&broker->idle);
 	pthread_mutex_unlock(&broker->lock);
+}
+
+int tl_broker_stop_session(struct tl_broker *broker, const char *session, const char *why)
+{
+	int code;
+	struct seat *seat = enter_running(broker, session, &code);
+
+	if (!seat)
+		return code;
+	seat->on_stop(seat->arg, why);
+	leave_running(broker, seat);
 	return 0;
+}
+
+int tl_broker_input(struct tl_broker *broker, const char *session, const void *bytes, size_t len)
+{
+	int code;
+	struct seat *seat = enter_running(broker, session, &code);
+
+	if (!seat)
+		return code ? code : TL_EBUSY;
+	code = seat->keyboard ? seat->keyboard->input(seat->arg, bytes, len) : TL_ENOENT;
+	leave_running(broker, seat);
+	return code;
+}
+
+int tl_broker_type(struct tl_broker *broker, const char *session, const char *who)
+{
+	int code;
+	struct seat *seat = enter_running(broker, session, &code);
+
+	if (!seat)
+		return code ? code : TL_EBUSY;
+	if (seat->keyboard)
+		seat->keyboard->type(seat->arg, who);
+	code = seat->keyboard ? 0 : TL_ENOENT;
+	leave_running(broker, seat);
+	return code;
 }

@@ -45,6 +45,20 @@ void tl_broker_expire(struct tl_broker *broker, int64_t began_before_ms, const c
 typedef void tl_broker_stop(void *arg, const char *why); /* any thread; must not block */
 TL_MUST_CHECK int tl_broker_running(struct tl_broker *broker, const char *session,
 				    tl_broker_stop *on_stop, void *arg, struct tl_err *err);
+/* A running session in which another one may type (bastion lane). Both callbacks: any thread, must not
+ * block. */
+struct tl_broker_keyboard {
+	/* `who` types from now on instead of the session's engineer; NULL: the engineer again. */
+	void (*type)(void *arg, const char *who);
+	int (*input)(void *arg, const void *bytes, size_t len); /* TL_EBUSY: not so much at once */
+};
+/* After tl_broker_running, with the same arg. */
+void tl_broker_set_keyboard(struct tl_broker *broker, const char *session,
+			    const struct tl_broker_keyboard *keyboard);
+/* TL_ENOENT when it does not run here, or has no keyboard. */
+TL_MUST_CHECK int tl_broker_input(struct tl_broker *broker, const char *session, const void *bytes,
+				  size_t len);
+int tl_broker_type(struct tl_broker *broker, const char *session, const char *who);
 void tl_broker_ended(struct tl_broker *broker, const char *session);
 /* TL_ENOENT when it does not run here. */
 TL_MUST_CHECK int tl_broker_stop_session(struct tl_broker *broker, const char *session,

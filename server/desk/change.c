@@ -14,6 +14,11 @@ void tl_topic_of_host(const char *host, char topic[static TL_TOPIC_MAX])
 	snprintf(topic, TL_TOPIC_MAX, "host:%s", host);
 }
 
+void tl_topic_of_session(const char *session, char topic[static TL_TOPIC_MAX])
+{
+	snprintf(topic, TL_TOPIC_MAX, "session:%s", session);
+}
+
 void tl_change_init(struct tl_change *change, const struct tl_http_call *call,
 		    int (*body)(struct tl_change *, void *, struct tl_err *), void *arg)
 {
@@ -167,14 +172,30 @@ int tl_change_tell(struct tl_change *change, const struct tl_fact *fact, struct 
 	return announce(change, &told, err);
 }
 
-int tl_change_push(struct tl_change *change, const char *host, const char *event, json_t *data,
-		   struct tl_err *err)
+static int push(struct tl_change *change, const char *topic, const char *event, json_t *data,
+		struct tl_err *err)
 {
 	tl_json *owned = data;
-	char topic[TL_TOPIC_MAX];
 
 	if (!owned)
 		return tl_err_set(err, TL_ENOMEM, "out of memory");
-	tl_topic_of_host(host, topic);
 	return add_hint(change, topic, event, owned, err);
+}
+
+int tl_change_push(struct tl_change *change, const char *host, const char *event, json_t *data,
+		   struct tl_err *err)
+{
+	char topic[TL_TOPIC_MAX];
+
+	tl_topic_of_host(host, topic);
+	return push(change, topic, event, data, err);
+}
+
+int tl_change_show(struct tl_change *change, const char *session, const char *event, json_t *data,
+		   struct tl_err *err)
+{
+	char topic[TL_TOPIC_MAX];
+
+	tl_topic_of_session(session, topic);
+	return push(change, topic, event, data, err);
 }

@@ -51,7 +51,13 @@ TL_MUST_CHECK int tl_change_tell(struct tl_change *change, const struct tl_fact 
 TL_MUST_CHECK int tl_change_push(struct tl_change *change, const char *host, const char *event,
 				 json_t *data, struct tl_err *err);
 
+/* Inside body: an event for those who watch a session, sent after the commit. Takes `data`. */
+TL_MUST_CHECK int tl_change_show(struct tl_change *change, const char *session, const char *event,
+				 json_t *data, struct tl_err *err);
+
 /* "host:<id>": the topic of a host's push stream. */
 void tl_topic_of_host(const char *host, char topic[static TL_TOPIC_MAX]);
+/* "session:<id>": what those who watch a session hear. */
+void tl_topic_of_session(const char *session, char topic[static TL_TOPIC_MAX]);
 
 #endif

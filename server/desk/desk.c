@@ -12,5 +12,6 @@ void tl_desk_clear(struct tl_desk *desk)
 	tl_blobs_close(desk->blobs);
 	tl_broker_free(desk->broker);
 	tl_terminals_free(desk->terminals);
+	tl_presence_free(desk->presence);
 	tl_throttle_free(desk->throttle);
 }

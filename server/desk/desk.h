@@ -7,10 +7,12 @@
 #include <stdint.h>
 #include <towline/clock.h>
 #include <towline/crypto.h>
+#include <towline/grant.h>
 #include <towline/id.h>
 
 #include "desk/broker.h"
 #include "desk/factor.h"
+#include "desk/presence.h"
 #include "desk/terminals.h"
 #include "desk/throttle.h"
 #include "http/http.h"
@@ -45,6 +47,7 @@ struct tl_desk {
 	const struct tl_clock *clock;
 	struct tl_blobs *blobs;
 	struct tl_broker *broker;
+	struct tl_presence *presence;
 	struct tl_terminals *terminals;
 	struct tl_throttle *throttle;
 	_Atomic(struct tl_http *) http; /* not owned; set once it runs */
@@ -52,6 +55,10 @@ struct tl_desk {
 	uint64_t host_quota_bytes; /* of one host's bundles */
 	int64_t host_tickets_max;  /* open ones of a host */
 	int64_t grant_life_ms, session_max_s;
+	/* Four eyes: hosts and tickets (patterns; borrowed), and what happens without the second. */
+	const struct tl_strv *second_for;
+	enum tl_second second_leaves;
+	int64_t second_away_s;
 	int64_t resume_ms;    /* how long a session waits for an endpoint whose connection broke */
 	char *intake_program; /* owned; path of towline-intake */
 	_Atomic unsigned intakes; /* that run now */

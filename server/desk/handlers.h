@@ -51,6 +51,15 @@ void tl_agent_limits_show(struct tl_http_call *call);
 void tl_bundle_show(struct tl_http_call *call);
 void tl_bundle_content(struct tl_http_call *call);
 void tl_bundle_signature(struct tl_http_call *call);
+/* attend.c, session_steer.c */
+void tl_session_watch(struct tl_http_call *call);
+void tl_session_live(struct tl_http_call *call);
+void tl_session_pause_call(struct tl_http_call *call);
+void tl_session_resume_call(struct tl_http_call *call);
+void tl_session_take_over(struct tl_http_call *call);
+void tl_session_give_back(struct tl_http_call *call);
+void tl_session_input(struct tl_http_call *call);
+void tl_session_company_told(struct tl_http_call *call);
 /* evidence.c */
 void tl_session_note_call(struct tl_http_call *call);
 void tl_session_proof(struct tl_http_call *call);

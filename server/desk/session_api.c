@@ -49,6 +49,8 @@ json_t *tl_session_make(const struct tl_rows *row)
 	tl_json_set(session, "user", tl_row_text(row, 20));
 	tl_json_set(session, "break_glass", json_boolean(tl_rows_int(row, 21)));
 	tl_json_set(session, "signed", json_boolean(tl_rows_int(row, 22)));
+	tl_json_set(session, "paused", tl_row_text(row, 23));
+	tl_json_set(session, "four_eyes", json_boolean(tl_rows_int(row, 24)));
 	return session;
 }
 
@@ -86,7 +88,7 @@ int tl_session_shown(struct tl_store *store, const char *id, json_t **ret_sessio
 	if (r)
 		return r;
 	*ret_session = tl_session_make(row);
-	tl_json_set(*ret_session, "recording_facts", tl_row_json(row, 23));
+	tl_json_set(*ret_session, "recording_facts", tl_row_json(row, 25));
 	return 0;
 }
 

@@ -46,8 +46,8 @@ int tl_session_load_own(const struct tl_http_call *call, struct tl_store *store,
 	return r;
 }
 
-static int tell(struct tl_change *change, const struct tl_session_row *row, const char *action,
-		const char *kind, json_t *detail, struct tl_err *err)
+int tl_session_tell(struct tl_change *change, const struct tl_session_row *row, const char *action,
+		    const char *kind, json_t *detail, struct tl_err *err)
 {
 	tl_json_set(detail, "session", json_string(row->id));
 	return tl_change_tell(change,
@@ -85,7 +85,7 @@ int tl_session_decide(struct tl_change *change, const struct tl_session_row *row
 	detail = json_pack("{s:s, s:s?, s:s}", "decision", decision->decision, "reason",
 			   decision->reason, "scopes",
 			   decision->scopes ? decision->scopes : row->scopes);
-	return tell(change, row, "session.decide", "session-decided", detail, err);
+	return tl_session_tell(change, row, "session.decide", "session-decided", detail, err);
 }
 
 int tl_session_call_home(struct tl_change *change, const struct tl_session_row *row,
@@ -117,8 +117,8 @@ int tl_session_resume(struct tl_change *change, const struct tl_session_row *row
 	if (!tl_streq(row->state, "open"))
 		return tl_problem_set(problem, err, 410, "session-over", "the session is %s",
 				      row->state);
-	return tell(change, row, "session.resume", "session-resumed",
-		    json_pack("{s:I}", "away_ms", (json_int_t)away_ms), err);
+	return tl_session_tell(change, row, "session.resume", "session-resumed",
+			       json_pack("{s:I}", "away_ms", (json_int_t)away_ms), err);
 }
 
 int tl_session_open(struct tl_change *change, const struct tl_session_row *row, struct tl_err *err)
@@ -132,8 +132,8 @@ int tl_session_open(struct tl_change *change, const struct tl_session_row *row, 
 
 	if (r || !changed)
 		return r;
-	return tell(change, row, "session.open", "session-opened",
-		    json_pack("{s:s}", "lane", row->lane), err);
+	return tl_session_tell(change, row, "session.open", "session-opened",
+			       json_pack("{s:s}", "lane", row->lane), err);
 }
 
 /* A recording that the relay made itself (bastion lane). */
@@ -152,8 +152,35 @@ static int note_recording(struct tl_change *change, const struct tl_session_row 
 		NULL, err);
 	if (r)
 		return r;
-	return tell(change, row, "recording.store", "recording",
-		    json_pack("{s:s}", "recorder", "relay"), err);
+	return tl_session_tell(change, row, "recording.store", "recording",
+			       json_pack("{s:s}", "recorder", "relay"), err);
+}
+
+/* What the front door says of a stream that broke (common/ssh/link.c): the host may know better. */
+#define CONNECTION_LOST "the connection ended"
+
+/* The relay told it first: the host's own words stand beside it, and instead of that it stopped hearing. */
+static int add_reason(struct tl_change *change, const struct tl_session_row *row,
+		      const char *reason, struct tl_err *err)
+{
+	tl_auto(tl_rows) struct tl_rows *other = NULL;
+	int r = 0;
+
+	if (!tl_streq(change->actor_kind, "host") || tl_streq(reason, CONNECTION_LOST))
+		return 0;
+	r = tl_store_row(change->store, "SELECT 1 FROM session WHERE id = $1 AND end_reason <> $2",
+			 TL_ARGS(TL_ARG_TEXT(row->id), TL_ARG_TEXT(reason)), &other, err);
+	if (r)
+		return r == TL_ENOENT ? 0 : r;
+	tl_rows_free(tl_steal(&other));
+	r = tl_store_exec(change->store,
+			  "UPDATE session SET end_reason = $2 WHERE id = $1 AND end_reason = $3",
+			  TL_ARGS(TL_ARG_TEXT(row->id), TL_ARG_TEXT(reason),
+				  TL_ARG_TEXT(CONNECTION_LOST)),
+			  NULL, err);
+	return r ? r
+		 : tl_session_tell(change, row, "session.reason", "session-reason",
+				   json_pack("{s:s}", "reason", reason), err);
 }
 
 int tl_session_end(struct tl_change *change, const struct tl_session_row *row,
@@ -166,7 +193,10 @@ int tl_session_end(struct tl_change *change, const struct tl_session_row *row,
 	if (end->has_recording && !row->has_recording && (r = note_recording(change, row, err)))
 		return r;
 	if (!running)
-		return 0; /* the other end told it first */
+		return add_reason(change, row, end->reason, err);
+	if ((r = tl_change_show(change, row->id, "ended", json_pack("{s:s}", "reason", end->reason),
+				err)))
+		return r;
 	r = tl_store_exec(change->store,
 			  "UPDATE session SET state = 'ended', ended_ms = $2, end_reason = $3, "
 			  "bytes_in = $4, bytes_out = $5 WHERE id = $1",
@@ -175,10 +205,31 @@ int tl_session_end(struct tl_change *change, const struct tl_session_row *row,
 			  NULL, err);
 	if (r)
 		return r;
-	return tell(change, row, "session.end", "session-ended",
-		    json_pack("{s:s, s:I, s:I}", "reason", end->reason, "bytes_in", in, "bytes_out",
-			      out),
-		    err);
+	return tl_session_tell(change, row, "session.end", "session-ended",
+			       json_pack("{s:s, s:I, s:I}", "reason", end->reason, "bytes_in", in,
+					 "bytes_out", out),
+			       err);
+}
+
+int tl_session_hold(struct tl_change *change, const struct tl_session_row *row, const char *by,
+		    struct tl_problem *problem, struct tl_err *err)
+{
+	int64_t changed = 0;
+	int r = tl_store_exec(change->store,
+			      "UPDATE session SET paused = $2 WHERE id = $1 AND state IN "
+			      "('consented', 'open') AND end_reason IS NULL",
+			      TL_ARGS(TL_ARG_TEXT(row->id), TL_ARG_TEXT(by)), &changed, err);
+
+	if (r == 0 && !changed)
+		r = tl_problem_set(problem, err, 409, "session-not-running",
+				   "the session does not run: it is %s", row->state);
+	if (r == 0)
+		r = tl_change_push(change, row->host, by ? "pause" : "resume",
+				   json_pack("{s:s, s:s*}", "session", row->id, "by", by), err);
+	return r ? r
+		 : tl_session_tell(change, row, by ? "session.pause" : "session.resume",
+				   by ? "session-paused" : "session-resumed",
+				   json_pack("{s:s*}", "by", by), err);
 }
 
 int tl_session_note(struct tl_change *change, const struct tl_session_row *row, const char *text,
@@ -188,8 +239,8 @@ int tl_session_note(struct tl_change *change, const struct tl_session_row *row, 
 			      TL_ARGS(TL_ARG_TEXT(row->id), TL_ARG_TEXT(text)), NULL, err);
 
 	return r ? r
-		 : tell(change, row, "session.note", "session-note",
-			json_pack("{s:s}", "text", text), err);
+		 : tl_session_tell(change, row, "session.note", "session-note",
+				   json_pack("{s:s}", "text", text), err);
 }
 
 int tl_session_ask_stop(struct tl_change *change, const struct tl_session_row *row,
@@ -198,8 +249,8 @@ int tl_session_ask_stop(struct tl_change *change, const struct tl_session_row *r
 	int r = tl_store_exec(change->store, "UPDATE session SET end_reason = $2 WHERE id = $1",
 			      TL_ARGS(TL_ARG_TEXT(row->id), TL_ARG_TEXT(reason)), NULL, err);
 
-	if (r || (r = tell(change, row, "session.stop", "session-stopped",
-			   json_pack("{s:s}", "reason", reason), err)))
+	if (r || (r = tl_session_tell(change, row, "session.stop", "session-stopped",
+				      json_pack("{s:s}", "reason", reason), err)))
 		return r;
 	return tl_change_push(change, row->host, "stop",
 			      json_pack("{s:s, s:s}", "session", row->id, "reason", reason), err);

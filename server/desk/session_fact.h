@@ -48,6 +48,14 @@ TL_MUST_CHECK int tl_session_end(struct tl_change *change, const struct tl_sessi
 /* What was done in it, in a person's words. The newest counts, the timeline keeps them all. */
 TL_MUST_CHECK int tl_session_note(struct tl_change *change, const struct tl_session_row *row,
 				  const char *text, struct tl_err *err);
+/* Nothing shall pass in a running session, or again. `by` names who and why; NULL: resumed. TL_EDENIED with
+ * a problem when it does not run. */
+TL_MUST_CHECK int tl_session_hold(struct tl_change *change, const struct tl_session_row *row,
+				  const char *by, struct tl_problem *problem, struct tl_err *err);
+/* Any other fact about a session, for audit and timeline: `detail` is taken and gets "session". */
+TL_MUST_CHECK int tl_session_tell(struct tl_change *change, const struct tl_session_row *row,
+				  const char *action, const char *kind, json_t *detail,
+				  struct tl_err *err);
 /* Somebody wants it stopped: noted, and pushed to the host. */
 TL_MUST_CHECK int tl_session_ask_stop(struct tl_change *change, const struct tl_session_row *row,
 				      const char *reason, struct tl_err *err);

@@ -1,4 +1,5 @@
 /* Asking for a session: the row, the grant, and what an engineer signed; and taking it up by SSH. */
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <towline/log.h>
@@ -32,6 +33,16 @@ static void copy(char *to, size_t size, const char *from)
 	snprintf(to, size, "%s", from ? from : "");
 }
 
+/* Whether the relay's configuration wants four eyes. */
+static bool needs_second(const struct tl_desk *desk, const struct tl_session_target *target)
+{
+	for (size_t i = 0; desk->second_for && i < desk->second_for->count; i++)
+		if (fnmatch(desk->second_for->items[i], target->host_name, FNM_CASEFOLD) == 0 ||
+		    fnmatch(desk->second_for->items[i], target->ticket, FNM_CASEFOLD) == 0)
+			return true;
+	return false;
+}
+
 static int fill_grant(const struct request *request, const char *purpose, int64_t now_ms,
 		      struct tl_grant *grant, struct tl_err *err)
 {
@@ -55,6 +66,10 @@ static int fill_grant(const struct request *request, const char *purpose, int64_
 		request->expires_ms ? request->expires_ms : now_ms + desk->grant_life_ms;
 	grant->max_s =
 		ask->max_s && ask->max_s < desk->session_max_s ? ask->max_s : desk->session_max_s;
+	if (needs_second(desk, ask->target)) {
+		grant->second = desk->second_leaves;
+		grant->second_away_s = desk->second_away_s;
+	}
 	if (!ask->statement)
 		return 0;
 	grant->statement = strdup(ask->statement);
@@ -178,9 +193,10 @@ static int insert(struct tl_change *change, const struct request *request, const
 		change->store,
 		"INSERT INTO session (id, ticket_id, host_id, user_id, lane, scopes, "
 		"purpose, state, grant_jws, requested_ms, expires_ms, address, node, account, "
-		"max_s, purpose_stated, break_glass, statement, signature, claimed_ms) "
+		"max_s, purpose_stated, break_glass, statement, signature, claimed_ms, "
+		"four_eyes) "
 		"VALUES ($1, $2, $3, $4, $5, $6, $7, 'requested', $8, $9, $10, $11, $12, $13, "
-		"$14, $15, $16, $17, $18, $19)",
+		"$14, $15, $16, $17, $18, $19, $20)",
 		TL_ARGS(TL_ARG_TEXT(request->session), TL_ARG_TEXT(ticket),
 			TL_ARG_TEXT(ask->target->host), TL_ARG_TEXT(ask->engineer->id),
 			TL_ARG_TEXT(tl_lane_name(ask->lane)), TL_ARG_TEXT(tl_buf_str(&scopes)),
@@ -190,7 +206,8 @@ static int insert(struct tl_change *change, const struct request *request, const
 			TL_ARG_INT(grant->max_s), TL_ARG_INT(grant->purpose_stated),
 			TL_ARG_INT(grant->break_glass), TL_ARG_TEXT(ask->statement),
 			TL_ARG_TEXT(ask->signature),
-			ask->by_api ? TL_ARG_TEXT(NULL) : TL_ARG_INT(change->now_ms)),
+			ask->by_api ? TL_ARG_TEXT(NULL) : TL_ARG_INT(change->now_ms),
+			TL_ARG_INT(grant->second != TL_SECOND_NONE)),
 		NULL, err);
 }
 
@@ -326,8 +343,8 @@ static int grant_now(struct tl_change *change, const struct claiming *claiming, 
 	int r = tl_store_row(change->store,
 			     "SELECT s.host_id, t.number, s.scopes, s.purpose, s.purpose_stated, "
 			     "s.account, s.max_s, s.break_glass, s.statement, s.signature, "
-			     "s.expires_ms FROM session s JOIN ticket t ON t.id = s.ticket_id "
-			     "WHERE s.id = $1",
+			     "s.expires_ms, h.name FROM session s JOIN ticket t ON t.id = "
+			     "s.ticket_id JOIN host h ON h.id = s.host_id WHERE s.id = $1",
 			     TL_ARGS(TL_ARG_TEXT(claiming->session)), &row, err);
 
 	if (r || (r = tl_scopes_parse(tl_rows_text(row, 2), &ask.scopes, err)))
@@ -335,6 +352,7 @@ static int grant_now(struct tl_change *change, const struct claiming *claiming, 
 	copy(request.session, sizeof request.session, claiming->session);
 	copy(target.host, sizeof target.host, tl_rows_text(row, 0));
 	copy(target.ticket, sizeof target.ticket, tl_rows_text(row, 1));
+	copy(target.host_name, sizeof target.host_name, tl_rows_text(row, 11));
 	ask.purpose = tl_rows_int(row, 4) ? tl_rows_text(row, 3) : NULL;
 	ask.user = tl_rows_text(row, 5);
 	ask.max_s = tl_rows_int(row, 6);

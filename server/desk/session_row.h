@@ -12,7 +12,8 @@
 	"s.decision, " \
 	"s.decision_reason, s.end_reason, s.requested_ms, s.opened_ms, s.ended_ms, s.bytes_in, " \
 	"s.bytes_out, s.recording_blob, s.expires_ms, s.note, s.account, s.break_glass, " \
-	"CASE WHEN s.statement IS NULL THEN 0 ELSE 1 END"
+	"CASE WHEN s.statement IS NULL THEN 0 ELSE 1 END, " \
+	"s.paused, s.four_eyes"
 #define TL_SESSION_FROM \
 	" FROM session s JOIN ticket t ON t.id = s.ticket_id JOIN host h ON h.id = s.host_id " \
 	"JOIN app_user u ON u.id = s.user_id "

@@ -60,6 +60,35 @@ static int add_pending(struct tl_store *store, const char *host, int64_t now_ms,
 	return r ? r : tl_buf_check(out);
 }
 
+static void add_company(void *arg, const json_t *company)
+{
+	add_event(arg, "company", json_deep_copy(company));
+}
+
+/* How the host's running sessions stand: what was told while nobody listened. */
+static int add_standing(const struct tl_desk *desk, struct tl_store *store, const char *host,
+			struct tl_buf *out, struct tl_err *err)
+{
+	tl_auto(tl_rows) struct tl_rows *rows = NULL;
+	int r = tl_store_query(store,
+			       "SELECT id, paused FROM session WHERE host_id = $1 AND state IN "
+			       "('consented', 'open') AND end_reason IS NULL ORDER BY id",
+			       TL_ARGS(TL_ARG_TEXT(host)), &rows, err);
+
+	if (r)
+		return r;
+	while ((r = tl_rows_next(rows, err)) > 0) {
+		const char *session = tl_rows_text(rows, 0);
+		const char *by = tl_rows_is_null(rows, 1) ? NULL : tl_rows_text(rows, 1);
+
+		add_event(out, by ? "pause" : "resume",
+			  json_pack("{s:s, s:s*}", "session", session, "by", by));
+		tl_presence_tell(desk->presence, session, desk->authority, desk->clock, add_company,
+				 out);
+	}
+	return r ? r : tl_buf_check(out);
+}
+
 /* Two agents with one key: the newer generation wins. 1: this one is the older. One that comes again and
  * was heard of lately costs no write: after a relay's restart they all do at once. */
 static int take_generation(struct tl_desk *desk, struct tl_store *store, const char *host,
@@ -127,6 +156,8 @@ void tl_agent_stream(struct tl_http_call *call)
 		tl_err_set(&err, r, "out of memory");
 	if (r == 0)
 		r = add_pending(store, host, tl_clock_wall_ms(desk->clock), &first, &err);
+	if (r == 0)
+		r = add_standing(desk, store, host, &first, &err);
 	if (r) {
 		tl_reply_failure(call, NULL, &err);
 		return;

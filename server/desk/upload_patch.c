@@ -7,6 +7,7 @@
 #include <towline/log.h>
 #include <towline/str.h>
 
+#include "desk/attend.h"
 #include "desk/handlers.h"
 #include "desk/upload.h"
 #include "desk/upload_checksum.h"
@@ -213,6 +214,8 @@ static void end(struct tl_http_call *call)
 	r = check_bytes(patch);
 	if (r == 0)
 		r = keep(call, patch);
+	if (r == 0 && patch->upload.session[0])
+		tl_attend_grew(tl_desk_of(call), patch->upload.session);
 	if (r == 0 && tl_upload_is_whole(&patch->upload)) {
 		if (patch->fd >= 0)
 			close(tl_steal_fd(&patch->fd));

@@ -109,6 +109,9 @@ void tl_http_fail(struct tl_http_call *call, const struct tl_err *err);
 /* Subscribes before the stream is opened: what is published from here on is kept for it. Call it, read what
  * is pending, then tl_http_stream: nothing is lost in between (it may come twice). TL_ENOMEM. */
 TL_MUST_CHECK int tl_http_subscribe(struct tl_http_call *call, const char *topic);
+/* After tl_http_subscribe: `ended` is called once when the stream is over, or never came to be. Any thread;
+ * must not block. */
+void tl_http_on_stream_end(struct tl_http_call *call, void (*ended)(void *arg), void *arg);
 /* Becomes a server-sent event stream subscribed to `topic`. `first` (may be NULL) is sent ahead of
  * anything published later: what was pending. The stream ends after lifetime_ms (0: never). */
 void tl_http_stream(struct tl_http_call *call, const char *topic, const struct tl_buf *first,

@@ -30,6 +30,8 @@ struct tl_subscription {
 	bool overflown, waking;
 	struct tl_loop *loop; /* NULL until attached */
 	void *owner;
+	void (*ended)(void *arg); /* may be NULL */
+	void *ended_arg;
 	struct tl_subscription *wake_next, **wake_slot;
 	char topic[];
 };
@@ -131,7 +133,15 @@ void tl_hub_unsubscribe(struct tl_subscription *subscription)
 	while (subscription->first)
 		drop_first(subscription);
 	pthread_mutex_unlock(&hub->lock);
+	if (subscription->ended)
+		subscription->ended(subscription->ended_arg);
 	free(subscription);
+}
+
+void tl_hub_on_end(struct tl_subscription *subscription, void (*ended)(void *arg), void *arg)
+{
+	subscription->ended = ended;
+	subscription->ended_arg = arg;
 }
 
 static void wake(struct tl_subscription *subscription)

@@ -22,6 +22,8 @@ void tl_hub_free(struct tl_hub *hub);
 /* NULL when memory ran out. */
 struct tl_subscription *tl_hub_subscribe(struct tl_hub *hub, const char *topic);
 void tl_hub_unsubscribe(struct tl_subscription *subscription);
+/* `ended` is called once, when the subscription has ended; on any thread, without the hub's lock. */
+void tl_hub_on_end(struct tl_subscription *subscription, void (*ended)(void *arg), void *arg);
 
 /* From now on `loop` is woken for this subscription, and finds `owner` with it. */
 void tl_hub_attach(struct tl_subscription *subscription, struct tl_loop *loop, void *owner);

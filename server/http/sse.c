@@ -64,6 +64,11 @@ int tl_http_subscribe(struct tl_http_call *call, const char *topic)
 	return call->subscription ? 0 : TL_ENOMEM;
 }
 
+void tl_http_on_stream_end(struct tl_http_call *call, void (*ended)(void *arg), void *arg)
+{
+	tl_hub_on_end(call->subscription, ended, arg);
+}
+
 void tl_http_stream(struct tl_http_call *call, const char *topic, const struct tl_buf *first,
 		    int64_t lifetime_ms)
 {

@@ -3,6 +3,8 @@
 #include <malloc.h>
 #include <towline/log.h>
 
+#include "desk/attend.h"
+
 #define SWEEP_EVERY_MS 60000
 /* Fewer new connections than this since the last look: the storm, if there was one, is over. */
 #define QUIET 50
@@ -49,8 +51,22 @@ static void give_memory_back(struct tl_chores *chores)
 		     TL_I("ms", tl_clock_mono_ms(tl_clock_system()) - start_ms));
 }
 
+/* The store is opened only when there is something to write: most of the time nobody left. */
+static void attend(struct tl_chores *chores)
+{
+	tl_auto(tl_store) struct tl_store *store = NULL;
+	struct tl_desk *desk = &chores->relay->desk;
+	struct tl_err err = TL_ERR_INIT;
+
+	if (!tl_presence_has_news(desk->presence))
+		return;
+	if (tl_store_open(desk->store_url, &store, &err) || tl_attend_chores(desk, store, &err))
+		tl_log_warning("who left a session was not written down", TL_ERR(&err));
+}
+
 void tl_chores_run(struct tl_chores *chores)
 {
+	attend(chores);
 	end_waits(chores);
 	sweep(chores);
 	give_memory_back(chores);

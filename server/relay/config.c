@@ -13,6 +13,8 @@ static const char *const log_formats[] = {"auto", "text", "json", "journal", NUL
 static const char *const factor_rules[] = {"off", "enrolled", "required", NULL};
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
 
+static const char *const second_leaves[] = {"pause", "end", NULL};
+
 #define AT(field) offsetof(struct tl_relay_config, field)
 
 static const struct tl_conf_key keys[] = {
@@ -67,6 +69,16 @@ static const struct tl_conf_key keys[] = {
 	 "Fingerprint (SHA256:…) of the offline key that signs the roster of engineers: written "
 	 "into "
 	 "enrolment tokens, and a roster by another key is not published."},
+	{"second.away", TL_CONF_DURATION, AT(second_away_ms), "5m", 10000,
+	 (int64_t)TL_SECOND_AWAY_MAX_S * 1000, NULL,
+	 "How long a session under four eyes waits for its second engineer, before it begins and "
+	 "later."},
+	{"second.for", TL_CONF_LIST, AT(second_for), "", 0, 256, NULL,
+	 "Sessions under four eyes: host names and ticket numbers, each with * and ?. No byte "
+	 "passes "
+	 "in them before a second engineer has joined (towline session join)."},
+	{"second.leaves", TL_CONF_CHOICE, AT(second_leaves), "pause", 0, 0, second_leaves,
+	 "What happens when the second engineer leaves: pause, and end after second.away; or end."},
 	{"ssh.certificate_life", TL_CONF_DURATION, AT(ssh_certificate_ms), "8h", 60000,
 	 7 * 86400000LL, NULL, "How long a certificate of `towline login` is valid."},
 	{"ssh.connections", TL_CONF_INT, AT(ssh_connections), "4096", 1, 100000, NULL,

@@ -22,7 +22,9 @@ struct tl_relay_config {
 	int64_t connections, loops, workers;
 	int64_t ssh_connections, ssh_waiting, ssh_waiting_per_network, ssh_login_grace_ms,
 		ssh_certificate_ms;
-	struct tl_strv trusted_proxies;
+	struct tl_strv second_for, trusted_proxies;
+	int second_leaves; /* index of a choice */
+	int64_t second_away_ms;
 	char *dir; /* the file's directory: where run.json goes; set by the loader */
 };
 

@@ -52,6 +52,9 @@ int tl_relay_open(const struct tl_cli *cli, struct tl_relay *relay, struct tl_er
 	desk->grant_life_ms = config->grant_life_ms;
 	desk->resume_ms = config->resume_ms;
 	desk->session_max_s = config->session_max_ms / 1000;
+	desk->second_for = &config->second_for;
+	desk->second_leaves = config->second_leaves == 0 ? TL_SECOND_PAUSE : TL_SECOND_END;
+	desk->second_away_s = config->second_away_ms / 1000;
 	return 0;
 }
 
@@ -125,9 +128,11 @@ int tl_relay_open_desk(struct tl_relay *relay, struct tl_err *err)
 		return r;
 	desk->intake_program = strdup(intake);
 	desk->broker = tl_broker_new();
+	desk->presence = tl_presence_new();
 	desk->terminals = tl_terminals_new();
 	desk->throttle = tl_throttle_new(desk->clock);
-	if (!desk->intake_program || !desk->broker || !desk->terminals || !desk->throttle)
+	if (!desk->intake_program || !desk->broker || !desk->presence || !desk->terminals ||
+	    !desk->throttle)
 		return tl_err_set(err, TL_ENOMEM, "out of memory");
 	return 0;
 }

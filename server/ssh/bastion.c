@@ -163,11 +163,42 @@ static void on_stopped(void *arg, const char *why)
 	give_up(arg, why);
 }
 
+/* The keyboard of the first terminal: who takes over sees one, and types there. */
+static struct tl_proxy *terminal(const struct tl_bastion *bastion)
+{
+	struct tl_ssh_server_channel *channel = channels(bastion);
+
+	while (channel && (channel->forward || !channel->has_pty || !channel->data))
+		channel = channel->next;
+	return channel ? channel->data : NULL;
+}
+
+static void on_typist(void *arg, const char *who)
+{
+	struct tl_bastion *bastion = arg;
+	struct tl_proxy *proxy = bastion->phase == PHASE_READY ? terminal(bastion) : NULL;
+	struct tl_err err = TL_ERR_INIT;
+
+	if (proxy && tl_proxy_typist(proxy, who, &err) != 0)
+		on_record_failed(bastion, &err);
+}
+
+static void on_typed(void *arg, const void *bytes, size_t len)
+{
+	const struct tl_bastion *bastion = arg;
+	struct tl_proxy *proxy = bastion->phase == PHASE_READY ? terminal(bastion) : NULL;
+
+	if (proxy)
+		tl_proxy_type(proxy, bytes, len);
+}
+
 static const struct tl_visit_events visit_events = {
 	.asked = on_asked,
 	.opened = on_opened,
 	.refused = on_refused,
 	.stopped = on_stopped,
+	.typist = on_typist,
+	.typed = on_typed,
 };
 
 const char *tl_bastion_over(const struct tl_bastion *bastion)

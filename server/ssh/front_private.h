@@ -19,6 +19,7 @@
 #define TL_DOOR_TEXT 160
 #define TL_DOOR_FAILING 2 /* of a network that failed too often, how many may wait */
 #define TL_GOODBYE_MAX 2048
+#define TL_FRONT_TYPED_MAX (64 * 1024) /* bytes of another one's keyboard under way */
 
 struct tl_guest;
 
@@ -87,6 +88,9 @@ struct tl_visit_events {
 	void (*refused)(void *arg, const char *sentence);
 	/* Somebody stopped the session: end it. */
 	void (*stopped)(void *arg, const char *why);
+	/* `who` types instead of the engineer; NULL: the engineer again. Bastion lane only. */
+	void (*typist)(void *arg, const char *who);
+	void (*typed)(void *arg, const void *bytes, size_t len);
 };
 struct tl_visit_ask {
 	const struct tl_engineer *engineer;

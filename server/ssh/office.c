@@ -6,6 +6,7 @@
 #include <towline/sshkey.h>
 #include <towline/str.h>
 
+#include "desk/attend.h"
 #include "desk/desk.h"
 #include "desk/revocation.h"
 #include "ssh/krl.h"
@@ -279,6 +280,11 @@ static int office_record_seal(void *arg, const char *session, struct tl_err *err
 	return tl_blob_seal(worker->desk->blobs, name, err);
 }
 
+static void office_grew(void *arg, const char *session)
+{
+	tl_attend_grew(arg, session);
+}
+
 void tl_office_of_desk(struct tl_desk *desk, struct tl_office *ret_office)
 {
 	*ret_office = (struct tl_office){
@@ -296,6 +302,7 @@ void tl_office_of_desk(struct tl_desk *desk, struct tl_office *ret_office)
 		.ended = office_ended,
 		.record_open = office_record_open,
 		.record_seal = office_record_seal,
+		.grew = office_grew,
 		.broker = desk->broker,
 		.terminals = desk->terminals,
 		.authority = desk->authority,

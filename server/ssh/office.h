@@ -41,6 +41,8 @@ struct tl_office {
 	/* A descriptor to append the session's recording to; and its end. */
 	int (*record_open)(void *worker, const char *session, int *ret_fd, struct tl_err *err);
 	int (*record_seal)(void *worker, const char *session, struct tl_err *err);
+	/* The session's recording has grown, for those who watch. The front's thread; never blocks. */
+	void (*grew)(void *arg, const char *session);
 	struct tl_broker *broker;
 	struct tl_terminals *terminals; /* may be NULL */
 	const struct tl_key *authority; /* seals recordings */

@@ -3,6 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define TYPED_MAX (64 * 1024) /* of another one's keyboard, waiting for the endpoint */
+
 /* How the endpoint's channel is brought up, in this order. libssh carries on a call that returned
  * AGAIN when it is made again. */
 enum step { STEP_IDLE, STEP_OPEN, STEP_ENV, STEP_PTY, STEP_PROGRAM, STEP_RUNNING, STEP_LOST };
@@ -18,14 +20,18 @@ struct tl_proxy {
 	bool unread, unread_told; /* the engineer reads no more output */
 	char signals[4][16];
 	size_t signal_count;
+	bool taken_over;
+	struct tl_buf typed; /* by whoever has taken over, and not passed on yet */
 };
 
 struct tl_proxy *tl_proxy_new(struct tl_ssh_server_channel *channel)
 {
 	struct tl_proxy *proxy = calloc(1, sizeof(*proxy));
 
-	if (proxy)
-		proxy->channel = channel;
+	if (!proxy)
+		return NULL;
+	proxy->channel = channel;
+	proxy->typed = (struct tl_buf)TL_BUF_SECRET_INIT(TYPED_MAX);
 	return proxy;
 }
 
@@ -197,6 +203,22 @@ static int move_out(struct tl_proxy *proxy, enum tl_ssh_stream_kind kind, struct
 	return true;
 }
 
+static int move_typed(struct tl_proxy *proxy, struct tl_err *err)
+{
+	size_t room = tl_ssh_stream_room(&proxy->stream, TL_SSH_DATA);
+	size_t len = proxy->typed.len < room ? proxy->typed.len : room;
+	int rc;
+
+	if (len == 0)
+		return false;
+	rc = tl_record_input(proxy->record, proxy->channel->number, proxy->typed.data, len, err);
+	if (rc != 0)
+		return rc;
+	tl_ssh_stream_send(&proxy->stream, TL_SSH_DATA, proxy->typed.data, len);
+	tl_buf_consume(&proxy->typed, len);
+	return true;
+}
+
 static int move_in(struct tl_proxy *proxy, struct tl_err *err)
 {
 	struct tl_ssh_stream *from = &proxy->channel->stream;
@@ -208,6 +230,12 @@ static int move_in(struct tl_proxy *proxy, struct tl_err *err)
 	if (proxy->stream.closed_in) {
 		tl_ssh_stream_take(from, TL_SSH_DATA, len);
 		return len > 0;
+	}
+	if (proxy->taken_over) {
+		/* Kept for later it would run when nobody expects it. */
+		tl_ssh_stream_take(from, TL_SSH_DATA, len);
+		rc = move_typed(proxy, err);
+		return rc != 0 ? rc : len > 0;
 	}
 	len = len < room ? len : room;
 	if (len == 0) {
@@ -314,10 +342,40 @@ void tl_proxy_signal(struct tl_proxy *proxy, const char *name)
 		tl_ssh_link_kick(proxy->upstream);
 }
 
+int tl_proxy_typist(struct tl_proxy *proxy, const char *who, struct tl_err *err)
+{
+	char sentence[200];
+
+	if (proxy->step != STEP_RUNNING || !proxy->recorded || proxy->taken_over == (who != NULL))
+		return 0;
+	proxy->taken_over = who != NULL;
+	tl_buf_reset(&proxy->typed);
+	if (who)
+		snprintf(sentence, sizeof(sentence),
+			 "%s has taken over: what you type is not passed on", who);
+	else
+		snprintf(sentence, sizeof(sentence), "you type again");
+	tl_ssh_channel_say(proxy->channel, sentence);
+	if (who)
+		snprintf(sentence, sizeof(sentence), "%s has taken the keyboard over", who);
+	else
+		snprintf(sentence, sizeof(sentence), "the keyboard is the engineer's again");
+	return tl_record_note(proxy->record, proxy->channel->number, sentence, err);
+}
+
+void tl_proxy_type(struct tl_proxy *proxy, const void *bytes, size_t len)
+{
+	if (!proxy->taken_over || proxy->typed.len + len > TYPED_MAX)
+		return;
+	tl_buf_append(&proxy->typed, bytes, len);
+	tl_ssh_link_kick(tl_ssh_server_link(proxy->channel->server));
+}
+
 void tl_proxy_free(struct tl_proxy *proxy)
 {
 	if (!proxy)
 		return;
+	tl_buf_clear(&proxy->typed);
 	tl_ssh_stream_clear(&proxy->stream);
 	free(proxy);
 }

@@ -18,6 +18,11 @@ int tl_proxy_pump_upstream(struct tl_proxy *proxy, struct tl_err *err);
 int tl_proxy_pump_engineer(struct tl_proxy *proxy, struct tl_err *err);
 void tl_proxy_resize(struct tl_proxy *proxy);
 void tl_proxy_signal(struct tl_proxy *proxy, const char *name);
+/* `who` types instead of the engineer, whose input is dropped; NULL: the engineer again. Both ends are told,
+ * and the recording. A negative TL_E* when that failed. */
+TL_MUST_CHECK int tl_proxy_typist(struct tl_proxy *proxy, const char *who, struct tl_err *err);
+/* What that one types: dropped when nobody has taken over, or more waits than fits. */
+void tl_proxy_type(struct tl_proxy *proxy, const void *bytes, size_t len);
 /* The endpoint's side is gone. */
 void tl_proxy_lose(struct tl_proxy *proxy, const char *sentence);
 /* Ends its part of the recording. */

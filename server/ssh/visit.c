@@ -25,6 +25,7 @@ struct tl_visit {
 	struct tl_err err, end_err;
 	char reason[200];
 	uint64_t bytes_in, bytes_out;
+	size_t typed_bytes; /* of letters under way; atomic */
 };
 
 static void visit_free(struct tl_visit *visit)
@@ -170,6 +171,79 @@ static void on_stop(void *arg, const char *why)
 	tl_front_post(visit->front, &news->letter);
 }
 
+/* ---- another one's keyboard ------------------------------------------------------------------- */
+
+struct typed {
+	struct tl_letter letter;
+	struct tl_visit *visit;
+	char who[65]; /* "": bytes, or the engineer again */
+	size_t len;   /* 0: somebody else types from now on */
+	char bytes[];
+};
+
+static void read_typed(struct tl_letter *letter)
+{
+	struct typed *typed = (struct typed *)letter;
+	struct tl_visit *visit = typed->visit;
+
+	__atomic_sub_fetch(&visit->typed_bytes, typed->len, __ATOMIC_SEQ_CST);
+	if (visit->events && typed->len > 0)
+		visit->events->typed(visit->arg, typed->bytes, typed->len);
+	else if (visit->events)
+		visit->events->typist(visit->arg, typed->who[0] ? typed->who : NULL);
+	tl_wipe(typed->bytes, typed->len);
+	free(typed);
+	unref(visit);
+}
+
+/* Any thread. */
+static int post_typed(struct tl_visit *visit, const char *who, const void *bytes, size_t len)
+{
+	struct typed *typed = calloc(1, sizeof(*typed) + len);
+
+	if (!typed)
+		return TL_EBUSY;
+	if (__atomic_add_fetch(&visit->typed_bytes, len, __ATOMIC_SEQ_CST) > TL_FRONT_TYPED_MAX) {
+		__atomic_sub_fetch(&visit->typed_bytes, len, __ATOMIC_SEQ_CST);
+		free(typed);
+		return TL_EBUSY;
+	}
+	typed->letter.read = read_typed;
+	typed->visit = visit;
+	typed->len = len;
+	snprintf(typed->who, sizeof(typed->who), "%s", who ? who : "");
+	if (len > 0)
+		memcpy(typed->bytes, bytes, len);
+	ref(visit);
+	tl_front_post(visit->front, &typed->letter);
+	return 0;
+}
+
+static void on_typist(void *arg, const char *who)
+{
+	(void)post_typed(arg, who, NULL, 0);
+}
+
+static int on_typed(void *arg, const void *bytes, size_t len)
+{
+	return len > 0 ? post_typed(arg, NULL, bytes, len) : 0;
+}
+
+static const struct tl_broker_keyboard keyboard = {.type = on_typist, .input = on_typed};
+
+/* ---- it opens --------------------------------------------------------------------------------- */
+
+static void on_recorded(void *arg, const char *line, size_t len)
+{
+	const struct tl_visit *visit = arg;
+	const struct tl_office *office = &visit->front->office;
+
+	(void)line;
+	(void)len;
+	if (office->grew)
+		office->grew(office->arg, visit->session);
+}
+
 static int begin_record(struct tl_visit *visit, struct tl_err *err)
 {
 	struct tl_record_header header = {
@@ -215,6 +289,11 @@ static void on_open_done(void *arg)
 		refuse(visit, tl_err_text(&visit->err));
 	} else {
 		visit->running = true;
+		if (visit->record) {
+			tl_record_set_tap(visit->record, on_recorded, visit);
+			tl_broker_set_keyboard(visit->front->office.broker, visit->session,
+					       &keyboard);
+		}
 		visit->events->opened(visit->arg, tl_steal_fd(&visit->fd), visit->record);
 	}
 	unref(visit);

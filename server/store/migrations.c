@@ -292,6 +292,11 @@ static const char ssh_authority[] =
 	" at_ms BIGINT NOT NULL,"
 	" UNIQUE (kind, value));";
 
+/* Who paused a session, and whether it needs a second engineer. */
+static const char session_company[] =
+	"ALTER TABLE session ADD COLUMN paused TEXT;"
+	"ALTER TABLE session ADD COLUMN four_eyes BIGINT NOT NULL DEFAULT 0;";
+
 const struct tl_migration tl_migrations[] = {
 	{1, "people and hosts", people_and_hosts, NULL},
 	{2, "tickets, bundles and sessions", tickets_and_bundles, NULL},
@@ -302,5 +307,6 @@ const struct tl_migration tl_migrations[] = {
 	{7, "second factor", second_factor, NULL},
 	{8, "signed requests and the roster", signed_requests, NULL},
 	{9, "SSH authority", ssh_authority, NULL},
+	{10, "company in sessions", session_company, NULL},
 };
 const size_t tl_migration_count = TL_ARRAY_LEN(tl_migrations);

@@ -134,6 +134,7 @@ static void fill_desk(struct rig *rig)
 	desk->session_max_s = 3600;
 	desk->broker = tl_broker_new();
 	desk->terminals = tl_terminals_new();
+	desk->presence = tl_presence_new();
 	desk->throttle = tl_throttle_new(desk->clock);
 	must(tl_key_generate(&desk->authority, &err), &err);
 	must(tl_key_generate(&desk->token_key, &err), &err);
