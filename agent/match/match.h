@@ -16,7 +16,7 @@
 #include <towline/attr.h>
 #include <towline/err.h>
 
-#define TL_MATCH_PATTERNS_MAX 4096
+#define TL_MATCH_PATTERNS_MAX 16384
 #define TL_MATCH_DATABASE_MAX (64u * 1024 * 1024)
 
 enum tl_match_flag {

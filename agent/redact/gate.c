@@ -3,15 +3,12 @@
 #include <ctype.h>
 #include <stdint.h>
 #include <string.h>
+#include <strings.h>
 #include <towline/buf.h>
 
-#include "redact/prefix.h"
+#define ANYWHERE "[^\\n]" /* in place of an expression that Vectorscan refuses */
 
-#define EXPRESSION_MAX (2 * RULE_REGEX_MAX + 65536)
-#define DEAR 250 /* bytes of an expression that costs more than asking the second gate */
-#define ANYWHERE "[^\\n]"
-
-void gate_keywords(const struct tl_strv *keywords, struct tl_buf *out)
+int gate_keywords(const struct tl_strv *keywords, struct tl_buf *out)
 {
 	for (size_t i = 0; i < keywords->count; i++) {
 		tl_buf_puts(out, i ? "|" : "(?i)(?:");
@@ -20,92 +17,132 @@ void gate_keywords(const struct tl_strv *keywords, struct tl_buf *out)
 				      (unsigned char)*at);
 	}
 	tl_buf_puts(out, keywords->count ? ")" : "");
+	return tl_buf_check(out) < 0 ? TL_ENOMEM : 0;
 }
 
-int gate_expressions(const struct rule *rule, struct tl_buf *first, struct tl_buf *second,
-		     struct tl_buf *instead)
-{
-	bool literal = false;
-	bool known = prefix_of(rule->regex, second, &literal);
-	bool keyed = rule->keywords.count > 0;
-
-	gate_keywords(&rule->keywords, instead);
-	if (!keyed)
-		tl_buf_puts(instead, ANYWHERE);
-	tl_buf_puts(first, keyed || !known ? tl_buf_str(instead) : tl_buf_str(second));
-	if (!known || !literal || !keyed || strlen(rule->regex) < DEAR)
-		tl_buf_reset(second);
-	if (tl_buf_check(first) < 0 || tl_buf_check(second) < 0 || tl_buf_check(instead) < 0)
-		return TL_ENOMEM;
-	return 0;
-}
-
-struct patterns {
-	struct tl_match_pattern *items;
-	size_t count;
+/* A rule and one of its keywords; NULL: the rule has none, and its expression is searched for. */
+struct wish {
+	const char *keyword, *regex;
+	unsigned rule;
 };
 
-static void patterns_clear(struct patterns *patterns)
+static int compare_wishes(const void *a, const void *b)
 {
-	for (size_t i = 0; i < patterns->count; i++) {
-		free((char *)(uintptr_t)patterns->items[i].expression);
-		free((char *)(uintptr_t)patterns->items[i].instead);
+	const struct wish *left = a, *right = b;
+	int r;
+
+	if (!left->keyword || !right->keyword)
+		r = (left->keyword != NULL) - (right->keyword != NULL);
+	else
+		r = strcasecmp(left->keyword, right->keyword);
+	return r ? r : (left->rule > right->rule) - (left->rule < right->rule);
+}
+
+static bool is_same(const struct wish *a, const struct wish *b)
+{
+	return a->keyword && b->keyword && strcasecmp(a->keyword, b->keyword) == 0;
+}
+
+/* Where a shorter keyword of the rule is in a longer one, the shorter one is found there too. Where a match
+ * is bound to the places of keywords, each has a place of its own. */
+static bool is_covered(const struct rule *rule, size_t which)
+{
+	const char *keyword = rule->keywords.items[which];
+
+	for (size_t i = 0; rule->within < 0 && i < rule->keywords.count; i++) {
+		const char *other = rule->keywords.items[i];
+
+		if (i != which && strcasestr(keyword, other) &&
+		    (strlen(other) < strlen(keyword) || i < which))
+			return true;
 	}
-	free(patterns->items);
+	return false;
 }
-TL_DEFINE_AUTO(patterns, patterns_clear);
 
-static int add_pattern(struct patterns *patterns, unsigned id, const struct tl_buf *expression,
-		       const struct tl_buf *instead)
+static size_t count_wishes(const struct rule *rules, size_t count)
 {
-	struct tl_match_pattern *pattern = &patterns->items[patterns->count++];
+	size_t wishes = 0;
 
-	*pattern = (struct tl_match_pattern){
-		.id = id,
-		.flags = TL_MATCH_MULTILINE | TL_MATCH_PREFILTER,
-		.expression = strdup(tl_buf_str(expression)),
-		.instead = strdup(tl_buf_str(instead)),
+	for (size_t i = 0; i < count; i++)
+		wishes += rules[i].keywords.count ? rules[i].keywords.count : 1;
+	return wishes;
+}
+
+static size_t collect_wishes(const struct rule *rules, size_t count, struct wish *wishes)
+{
+	size_t wish_count = 0;
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct rule *rule = &rules[i];
+
+		if (rule->regex && rule->keywords.count == 0)
+			wishes[wish_count++] = (struct wish){NULL, rule->regex, i};
+		for (size_t k = 0; rule->regex && k < rule->keywords.count; k++)
+			if (!is_covered(rule, k))
+				wishes[wish_count++] =
+					(struct wish){rule->keywords.items[k], NULL, i};
+	}
+	qsort(wishes, wish_count, sizeof *wishes, compare_wishes);
+	return wish_count;
+}
+
+static void add_pattern(struct gate *gate, const struct wish *wish,
+			struct tl_match_pattern *patterns)
+{
+	struct tl_match_pattern *pattern = &patterns[gate->mark_count];
+
+	*pattern = (struct tl_match_pattern){.id = (unsigned)gate->mark_count};
+	if (wish->keyword) {
+		pattern->expression = wish->keyword;
+		pattern->flags = TL_MATCH_LITERAL | TL_MATCH_CASELESS;
+	} else {
+		pattern->expression = wish->regex;
+		pattern->instead = ANYWHERE;
+		pattern->flags = TL_MATCH_MULTILINE | TL_MATCH_PREFILTER;
+	}
+	gate->marks[gate->mark_count++] = (struct gate_mark){
+		.len = wish->keyword ? strlen(wish->keyword) : 0,
+		.first = gate->owner_count,
+		.beyond = gate->owner_count,
 	};
-	return pattern->expression && pattern->instead ? 0 : TL_ENOMEM;
 }
 
-static int add_rule(struct rule *rule, unsigned id, struct patterns *first, struct patterns *second)
+static void add_wishes(struct gate *gate, const struct wish *wishes, size_t count,
+		       struct tl_match_pattern *patterns)
 {
-	tl_auto(tl_buf) struct tl_buf one = TL_BUF_INIT(EXPRESSION_MAX);
-	tl_auto(tl_buf) struct tl_buf two = TL_BUF_INIT(EXPRESSION_MAX);
-	tl_auto(tl_buf) struct tl_buf instead = TL_BUF_INIT(EXPRESSION_MAX);
-	int r = gate_expressions(rule, &one, &two, &instead);
-
-	if (r == 0)
-		r = add_pattern(first, id, &one, &instead);
-	/* An expression that holds a whole line costs less than to ask. */
-	rule->confirmed = two.len > 0 && rule->follow == FOLLOW_NONE;
-	return r == 0 && rule->confirmed ? add_pattern(second, id, &two, &instead) : r;
+	for (size_t i = 0; i < count; i++) {
+		if (i == 0 || !is_same(&wishes[i - 1], &wishes[i]))
+			add_pattern(gate, &wishes[i], patterns);
+		gate->owners[gate->owner_count++] = wishes[i].rule;
+		gate->marks[gate->mark_count - 1].beyond++;
+	}
 }
 
-void gates_clear(struct gates *gates)
+void gate_clear(struct gate *gate)
 {
-	tl_match_free(gates->first);
-	tl_match_free(gates->second);
-	*gates = (struct gates){.first = NULL};
+	tl_match_free(gate->match);
+	free(gate->marks);
+	free(gate->owners);
+	*gate = (struct gate){.match = NULL};
 }
 
 /* Without a gate the rules are as good, and slow: no reason to fail. */
-void gates_open(struct rule *rules, size_t count, const char *cache_dir, struct gates *ret_gates)
+void gate_open(const struct rule *rules, size_t count, const char *cache_dir, struct gate *ret_gate)
 {
-	tl_auto(patterns) struct patterns first = {calloc(count + 1, sizeof *first.items), 0};
-	tl_auto(patterns) struct patterns second = {calloc(count + 1, sizeof *second.items), 0};
-	struct gates gates = {.first = NULL};
-	int r = first.items && second.items ? 0 : TL_ENOMEM;
+	size_t most = count_wishes(rules, count);
+	tl_free struct wish *wishes = calloc(most + 1, sizeof *wishes);
+	tl_free struct tl_match_pattern *patterns = calloc(most + 1, sizeof *patterns);
+	struct gate gate = {
+		.marks = calloc(most + 1, sizeof *gate.marks),
+		.owners = calloc(most + 1, sizeof *gate.owners),
+	};
+	int r = wishes && patterns && gate.marks && gate.owners ? 0 : TL_ENOMEM;
 
-	for (size_t i = 0; r == 0 && i < count; i++)
-		if (rules[i].regex)
-			r = add_rule(&rules[i], (unsigned)i, &first, &second);
-	if (r == 0)
-		r = tl_match_open(first.items, first.count, cache_dir, &gates.first, NULL);
-	if (r == 0)
-		r = tl_match_open(second.items, second.count, cache_dir, &gates.second, NULL);
+	if (r == 0) {
+		add_wishes(&gate, wishes, collect_wishes(rules, count, wishes), patterns);
+		r = tl_match_open(patterns, gate.mark_count, cache_dir, &gate.match, NULL);
+	}
 	if (r < 0)
-		gates_clear(&gates);
-	*ret_gates = gates;
+		gate_clear(&gate);
+	*ret_gate = gate;
 }

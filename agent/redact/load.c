@@ -6,6 +6,7 @@
 #define ID_MAX 64
 #define KEYWORDS_MAX 200
 #define KEYWORD_MIN 2 /* one byte gates nothing */
+#define WITHIN_MAX 1024
 #define ALLOWLISTS_MAX 32
 #define ALLOW_ITEMS_MAX 1000
 
@@ -46,7 +47,7 @@ struct rule_row {
 	const char *id, *description, *regex, *path, *block_end, *next_regex;
 	const struct tl_yaml_node *keywords, *tags, *allowlists;
 	double entropy;
-	int64_t group, next_lines;
+	int64_t group, next_lines, within;
 	int follow;
 };
 
@@ -69,6 +70,7 @@ static const struct tl_yaml_member rule_members[] = {
 	{"regex", TL_YAML_TEXT, false, offsetof(struct rule_row, regex), 0, RULE_REGEX_MAX},
 	{"path", TL_YAML_TEXT, false, offsetof(struct rule_row, path), 0, 1000},
 	{"keywords", TL_YAML_TEXTS, false, offsetof(struct rule_row, keywords), 0, KEYWORDS_MAX},
+	{"keywordWithin", TL_YAML_INT, false, offsetof(struct rule_row, within), 0, WITHIN_MAX},
 	{"entropy", TL_YAML_NUMBER, false, offsetof(struct rule_row, entropy)},
 	{"secretGroup", TL_YAML_INT, false, offsetof(struct rule_row, group), 0, 99},
 	{"tags", TL_YAML_TEXTS, false, offsetof(struct rule_row, tags), 0, 20},
@@ -306,6 +308,9 @@ static int set_regex(const struct loader *loader, const struct tl_yaml_node *nod
 	uint32_t groups = 0;
 	int r;
 
+	if (row->within >= 0 && !row->keywords)
+		return tl_yaml_fail(loader->yaml, member(node, "keywordWithin"), loader->err,
+				    "keywordWithin needs keywords");
 	if (!row->regex && !row->path)
 		return tl_yaml_fail(loader->yaml, node, loader->err,
 				    "rule %s needs a regex or a path", row->id);
@@ -316,6 +321,7 @@ static int set_regex(const struct loader *loader, const struct tl_yaml_node *nod
 		r = compile(loader, at, rule->regex, &rule->code);
 	if (r < 0)
 		return r;
+	rule->needs = needs_of(rule->regex);
 	pcre2_pattern_info(rule->code, PCRE2_INFO_CAPTURECOUNT, &groups);
 	if (row->group > groups)
 		return tl_yaml_fail(loader->yaml, member(node, "secretGroup"), loader->err,
@@ -372,7 +378,7 @@ static int fill_rule(const struct loader *loader, const struct tl_yaml_node *nod
 static int read_rule(const struct loader *loader, const struct tl_yaml_node *node)
 {
 	struct rule_set *set = loader->set;
-	struct rule_row row = {.next_lines = 1};
+	struct rule_row row = {.next_lines = 1, .within = -1};
 	struct rule *rules;
 	int r = tl_yaml_read(loader->yaml, node, rule_members, TL_ARRAY_LEN(rule_members), &row,
 			     loader->err);
@@ -392,6 +398,7 @@ static int read_rule(const struct loader *loader, const struct tl_yaml_node *nod
 					  .group = row.group,
 					  .follow = row.follow,
 					  .next_lines = row.next_lines,
+					  .within = row.within,
 					  .line = node->line};
 	return fill_rule(loader, node, &row, &rules[set->count++]);
 }

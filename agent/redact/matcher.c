@@ -1,15 +1,15 @@
 #include "redact/matcher.h"
 
+#include <stdint.h>
 #include <string.h>
 
 #include "redact/judge.h"
 
 #define JIT_STACK_MIN (32 * 1024)
 #define JIT_STACK_MAX (1024 * 1024)
-#define CANDIDATES_MAX 16384
-#define BLOCK 1024 /* of a long line: what a hit of the gate makes worth looking at */
 #define PEM_DASHES "-----"
 #define LOOK_BACK 256
+#define LOOK_AHEAD 256 /* that an expression may do behind its match */
 
 int matcher_init(struct matcher *matcher, const struct tl_redact_rules *rules, uint32_t match_limit)
 {
@@ -21,9 +21,9 @@ int matcher_init(struct matcher *matcher, const struct tl_redact_rules *rules, u
 	matcher->context = pcre2_match_context_create(NULL);
 	matcher->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);
 	matcher->by_rule = calloc(count, sizeof *matcher->by_rule);
-	matcher->candidates = malloc(CANDIDATES_MAX * sizeof *matcher->candidates);
+	matcher->places = malloc(PLACES_MAX * sizeof *matcher->places);
 	if (!matcher->data || !matcher->other || !matcher->context || !matcher->stack ||
-	    !matcher->by_rule || !matcher->candidates)
+	    !matcher->by_rule || !matcher->places)
 		return TL_ENOMEM;
 	allowlists_ready(&rules->set.allow);
 	pcre2_set_match_limit(matcher->context, match_limit);
@@ -38,7 +38,7 @@ void matcher_clear(struct matcher *matcher)
 	pcre2_match_context_free(matcher->context);
 	pcre2_jit_stack_free(matcher->stack);
 	free(matcher->by_rule);
-	free(matcher->candidates);
+	free(matcher->places);
 	free(matcher->spans);
 }
 
@@ -164,23 +164,23 @@ static void place_span(const struct rule *rule, const PCRE2_SIZE *at, int groups
 	span->end = at[2 * group + 1];
 }
 
-static const pcre2_code *ready_code(struct matcher *matcher, unsigned rule)
+static void make_ready(struct matcher *matcher, unsigned rule)
 {
 	const struct rule *row = &matcher->rules->set.rules[rule];
+	struct by_rule *state = &matcher->by_rule[rule];
 
-	if (!matcher->by_rule[rule].ready) {
-		/* Without JIT (a kernel that forbids it) the same expression is interpreted. */
-		pcre2_jit_compile(row->code, PCRE2_JIT_COMPLETE);
-		if (row->near)
-			pcre2_jit_compile(row->near, PCRE2_JIT_COMPLETE);
-		allowlists_ready(&row->allow);
-		matcher->by_rule[rule].ready = true;
-	}
-	return row->code;
+	if (state->ready)
+		return;
+	/* Without JIT (a kernel that forbids it) the same expression is interpreted. */
+	state->native = pcre2_jit_compile(row->code, PCRE2_JIT_COMPLETE) == 0;
+	if (row->near)
+		pcre2_jit_compile(row->near, PCRE2_JIT_COMPLETE);
+	allowlists_ready(&row->allow);
+	state->ready = true;
 }
 
 /* The lines are looked at up to the first one that opens; of a line its last match counts. */
-static void note_opener(struct matcher *matcher, const struct candidate *where, size_t at)
+static void note_opener(struct matcher *matcher, const struct place *where, size_t at)
 {
 	struct opener *opener = &matcher->opener;
 	struct opener next = {where->rule, where->subject_from, where->subject_to,
@@ -191,11 +191,13 @@ static void note_opener(struct matcher *matcher, const struct candidate *where, 
 		*opener = next;
 }
 
-static int take_match(struct matcher *matcher, const struct candidate *where, const char *line,
-		      size_t len, struct span *span)
+static int take_match(struct matcher *matcher, const struct place *where, const char *text,
+		      struct span *span)
 {
 	const struct rule *rule = &matcher->rules->set.rules[where->rule];
 	const PCRE2_SIZE *at = pcre2_get_ovector_pointer(matcher->data);
+	const char *line = text + where->subject_from;
+	size_t len = where->line_to - where->subject_from;
 	struct find find = {
 		.line = line,
 		.line_len = len,
@@ -224,42 +226,114 @@ static int take_match(struct matcher *matcher, const struct candidate *where, co
 	return add_span(matcher, found);
 }
 
-static int try_rule(struct matcher *matcher, const struct candidate *where, const char *text)
+static int match(struct matcher *matcher, unsigned rule, const char *subject, size_t len,
+		 size_t offset)
 {
-	const pcre2_code *code = ready_code(matcher, where->rule);
+	const pcre2_code *code = matcher->rules->set.rules[rule].code;
+	PCRE2_SPTR bytes = (PCRE2_SPTR)subject;
+
+	/* The same without looking at its arguments, which costs as much as a short attempt. */
+	return matcher->by_rule[rule].native
+		       ? pcre2_jit_match(code, bytes, len, offset, 0, matcher->data,
+					 matcher->context)
+		       : pcre2_match(code, bytes, len, offset, 0, matcher->data, matcher->context);
+}
+
+static int try_place(struct matcher *matcher, const struct place *where, const char *text)
+{
 	const struct rule *rule = &matcher->rules->set.rules[where->rule];
 	const char *line = text + where->subject_from;
 	size_t len = where->subject_to - where->subject_from;
+	size_t whole = where->line_to - where->subject_from;
 	size_t offset = where->from - where->subject_from;
 	size_t last = where->to - where->subject_from;
 
 	pcre2_set_offset_limit(matcher->context, last);
 	while (offset <= last && offset < len) {
 		struct span span = {.rule = where->rule};
-		int r = pcre2_match(code, (PCRE2_SPTR)line, len, offset, 0, matcher->data,
-				    matcher->context);
+		int r = match(matcher, where->rule, line, len, offset);
 
 		if (r == PCRE2_ERROR_NOMATCH)
 			return 0;
 		if (r < 0)
 			return TL_EINTERNAL;
 		place_span(rule, pcre2_get_ovector_pointer(matcher->data), r, &span);
-		r = take_match(matcher, where, line, len, &span);
+		if (pcre2_get_ovector_pointer(matcher->data)[1] + LOOK_AHEAD > len && len < whole) {
+			len = whole; /* it may go on */
+			continue;
+		}
+		r = take_match(matcher, where, text, &span);
 		if (r < 0)
 			return r;
 		offset = next_offset(&span, line);
+		matcher->by_rule[where->rule].resume = where->subject_from + offset;
 	}
 	return 0;
 }
 
-static int try_candidates(struct matcher *matcher, const char *text)
+/* Tries the rule where a match may begin, as far as that was not done. */
+static int try_rest(struct matcher *matcher, struct place place, const char *text)
 {
-	for (size_t i = 0; i < matcher->candidate_count; i++) {
-		int r = try_rule(matcher, &matcher->candidates[i], text);
+	struct by_rule *state = &matcher->by_rule[place.rule];
+	size_t from = place.from;
+	int r = 0;
+
+	if (from < state->tried_from && state->tried_to > from) {
+		struct place before = place;
+
+		before.to = state->tried_from - 1 < place.to ? state->tried_from - 1 : place.to;
+		r = try_place(matcher, &before, text);
+	}
+	place.from = state->tried_to > from ? state->tried_to : from;
+	if (place.from < state->resume)
+		place.from = state->resume;
+	if (r == 0 && place.from <= place.to)
+		r = try_place(matcher, &place, text);
+	if (from > state->tried_to || from < state->tried_from)
+		state->tried_from = from;
+	if (place.to >= state->tried_to)
+		state->tried_to = place.to + 1;
+	return r;
+}
+
+static int try_waiting(struct matcher *matcher, const char *text)
+{
+	int r = 0;
+
+	for (unsigned i = 0; matcher->place_count && i < matcher->rules->set.count; i++) {
+		struct by_rule *state = &matcher->by_rule[i];
+
+		if (state->first != NO_PLACE)
+			make_ready(matcher, i);
+		for (size_t at = state->first; r == 0 && at != NO_PLACE;
+		     at = matcher->places[at].next)
+			r = try_rest(matcher, matcher->places[at], text);
+		state->first = NO_PLACE;
+	}
+	matcher->place_count = 0;
+	return r;
+}
+
+int matcher_add(struct matcher *matcher, const struct place *where, const char *text)
+{
+	struct by_rule *state = &matcher->by_rule[where->rule];
+	size_t at = matcher->place_count;
+
+	if (at == PLACES_MAX) {
+		int r = try_waiting(matcher, text);
 
 		if (r < 0)
 			return r;
+		at = 0;
 	}
+	matcher->places[at] = *where;
+	matcher->places[at].next = NO_PLACE;
+	if (state->first == NO_PLACE)
+		state->first = at;
+	else
+		matcher->places[state->last].next = at;
+	state->last = at;
+	matcher->place_count = at + 1;
 	return 0;
 }
 
@@ -294,228 +368,27 @@ static int on_identity(void *arg, enum tl_identity_class class, size_t start, si
 	return end > start ? add_span(arg, span) : 0;
 }
 
-static int finish_find(struct matcher *matcher, const char *text, size_t len)
+void matcher_begin(struct matcher *matcher)
 {
-	int r = try_candidates(matcher, text);
+	matcher->opener = (struct opener){.rule = RULES_MAX};
+	matcher->count = matcher->place_count = 0;
+	for (size_t i = 0; i < matcher->rules->set.count; i++) {
+		struct by_rule *state = &matcher->by_rule[i];
+		bool out = state->idle || !matcher->rules->set.rules[i].code;
+
+		state->covered = out ? SIZE_MAX : 0;
+		state->first = NO_PLACE;
+		state->tried_from = state->tried_to = state->resume = 0;
+	}
+}
+
+int matcher_finish(struct matcher *matcher, const char *text, size_t len)
+{
+	int r = try_waiting(matcher, text);
 
 	if (r == 0 && matcher->identities)
 		r = tl_identities_find(matcher->identities, text, len, on_identity, matcher);
 	if (r == 0)
 		merge_spans(matcher);
 	return r;
-}
-
-/* ---- lines ---------------------------------------------------------------------------------- */
-
-struct lines {
-	struct matcher *matcher;
-	const char *text;
-	size_t len;
-	size_t from, to; /* of the line that had the last hit; `to`: its newline */
-	bool full;
-};
-
-static void enter_line(struct lines *lines, size_t at)
-{
-	const char *before = at ? memrchr(lines->text, '\n', at) : NULL;
-	const char *behind = memchr(lines->text + at, '\n', lines->len - at);
-
-	lines->from = before ? (size_t)(before - lines->text) + 1 : 0;
-	lines->to = behind ? (size_t)(behind - lines->text) : lines->len;
-}
-
-static bool add_line(struct lines *lines, unsigned rule)
-{
-	struct matcher *matcher = lines->matcher;
-
-	if (matcher->by_rule[rule].idle || !matcher->rules->set.rules[rule].code)
-		return true;
-	if (matcher->candidate_count == CANDIDATES_MAX)
-		return false;
-	matcher->candidates[matcher->candidate_count++] =
-		(struct candidate){rule, lines->from, lines->to, lines->from, lines->to};
-	return true;
-}
-
-static int on_line_hit(void *arg, unsigned rule, size_t end)
-{
-	struct lines *lines = arg;
-	struct matcher *matcher = lines->matcher;
-	size_t at = end ? end - 1 : 0;
-
-	if (end <= matcher->by_rule[rule].covered)
-		return 0;
-	if (at > lines->to || lines->to == 0)
-		enter_line(lines, at);
-	matcher->by_rule[rule].covered = lines->to + 1;
-	lines->full = !add_line(lines, rule);
-	return lines->full;
-}
-
-/* Without a gate every rule is worth a try on every line. */
-static int every_line(struct lines *lines)
-{
-	for (size_t at = 0; at < lines->len; at = lines->to + 1) {
-		enter_line(lines, at);
-		for (size_t i = 0; i < lines->matcher->rules->set.count; i++)
-			if (!add_line(lines, (unsigned)i)) {
-				lines->full = true;
-				return 1;
-			}
-	}
-	return 0;
-}
-
-static void begin_find(struct matcher *matcher)
-{
-	matcher->opener = (struct opener){.rule = RULES_MAX};
-	matcher->count = 0;
-	matcher->candidate_count = 0;
-	for (size_t i = 0; i < matcher->rules->set.count; i++)
-		matcher->by_rule[i].covered = 0;
-}
-
-static int on_confirmed(void *arg, unsigned rule, size_t end TL_UNUSED)
-{
-	struct matcher *matcher = arg;
-
-	matcher->by_rule[rule].confirmed = matcher->round;
-	return 0;
-}
-
-/* The candidates of one line: those that the second gate knows must pass it. Returns how many there are. */
-static size_t confirm_line(struct matcher *matcher, const char *text, size_t first, size_t *kept)
-{
-	const struct rule *rules = matcher->rules->set.rules;
-	const struct candidate *line = &matcher->candidates[first];
-	bool ask = false, sure = false;
-	size_t count = 0;
-
-	for (; first + count < matcher->candidate_count && line[count].from == line->from; count++)
-		ask |= rules[line[count].rule].confirmed;
-	if (ask) {
-		matcher->round++;
-		sure = tl_match_scan(matcher->rules->gates.second, text + line->from,
-				     line->to - line->from, on_confirmed, matcher) == 0;
-	}
-	for (size_t i = 0; i < count; i++)
-		if (!sure || !rules[line[i].rule].confirmed ||
-		    matcher->by_rule[line[i].rule].confirmed == matcher->round)
-			matcher->candidates[(*kept)++] = line[i];
-	return count;
-}
-
-static void confirm_lines(struct matcher *matcher, const char *text)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < matcher->candidate_count;)
-		i += confirm_line(matcher, text, i, &kept);
-	matcher->candidate_count = kept;
-}
-
-int matcher_lines(struct matcher *matcher, const char *text, size_t len, size_t *ret_looked)
-{
-	struct lines lines = {.matcher = matcher, .text = text, .len = len};
-	struct tl_match *gate = matcher->rules->gates.first;
-	int r;
-
-	begin_find(matcher);
-	r = gate ? tl_match_scan(gate, text, len, on_line_hit, &lines) : every_line(&lines);
-	if (r < 0)
-		return r;
-	*ret_looked = len;
-	if (lines.full) { /* the last line's candidates may be missing */
-		while (matcher->candidate_count &&
-		       matcher->candidates[matcher->candidate_count - 1].from == lines.from)
-			matcher->candidate_count--;
-		if (lines.from == 0)
-			return TL_ETOOBIG;
-		*ret_looked = lines.from;
-	}
-	if (gate)
-		confirm_lines(matcher, text);
-	return finish_find(matcher, text, *ret_looked);
-}
-
-/* ---- parts of long lines -------------------------------------------------------------------- */
-
-struct part {
-	struct matcher *matcher;
-	size_t len, reach;
-	bool second; /* gate; the first one leaves to it what it knows */
-	bool ask;    /* the second */
-};
-
-/* A part opens nothing for the lines below: where it ends its line does not. */
-static int add_part(struct part *part, unsigned rule, size_t from, size_t to)
-{
-	struct matcher *matcher = part->matcher;
-	struct by_rule *state = &matcher->by_rule[rule];
-	const struct rule *row = &matcher->rules->set.rules[rule];
-
-	if (state->idle || !row->code || row->follow != FOLLOW_NONE)
-		return 0;
-	if (state->covered > 0 && matcher->candidates[state->latest].to >= from) {
-		matcher->candidates[state->latest].to = to;
-		return 0;
-	}
-	if (matcher->candidate_count == CANDIDATES_MAX)
-		return TL_ETOOBIG;
-	state->latest = matcher->candidate_count;
-	matcher->candidates[matcher->candidate_count++] =
-		(struct candidate){rule, from, to, 0, part->len};
-	return 0;
-}
-
-static int on_part_hit(void *arg, unsigned rule, size_t end)
-{
-	struct part *part = arg;
-	struct by_rule *state = &part->matcher->by_rule[rule];
-	size_t block = (end ? end - 1 : 0) / BLOCK * BLOCK;
-	size_t to = block + BLOCK < part->len ? block + BLOCK : part->len;
-	int r;
-
-	if (end <= state->covered)
-		return 0;
-	if (part->matcher->rules->set.rules[rule].follow != FOLLOW_NONE) {
-		state->covered = part->len;
-		return 0;
-	}
-	if (!part->second && part->matcher->rules->set.rules[rule].confirmed) {
-		part->ask = true;
-		state->covered = part->len;
-		return 0;
-	}
-	r = add_part(part, rule, block > part->reach ? block - part->reach : 0, to);
-	state->covered = to;
-	return r;
-}
-
-/* What the first gate left to the second: where it was, is for the second to say. */
-static int second_part(struct part *part, const char *text)
-{
-	struct matcher *matcher = part->matcher;
-
-	for (size_t i = 0; i < matcher->rules->set.count; i++)
-		if (matcher->rules->set.rules[i].confirmed)
-			matcher->by_rule[i].covered = matcher->by_rule[i].covered ? 0 : part->len;
-	part->second = true;
-	return tl_match_scan(matcher->rules->gates.second, text, part->len, on_part_hit, part);
-}
-
-int matcher_part(struct matcher *matcher, const char *text, size_t len, size_t reach)
-{
-	struct part part = {.matcher = matcher, .len = len, .reach = reach};
-	int r = 0;
-
-	begin_find(matcher);
-	if (matcher->rules->gates.first)
-		r = tl_match_scan(matcher->rules->gates.first, text, len, on_part_hit, &part);
-	else
-		for (size_t i = 0; r == 0 && i < matcher->rules->set.count; i++)
-			r = add_part(&part, (unsigned)i, 0, len);
-	if (r == 0 && part.ask)
-		r = second_part(&part, text);
-	return r < 0 ? r : finish_find(matcher, text, len);
 }

@@ -1,7 +1,9 @@
-/* Finding what rules name: the gate says where to look, the expressions what is there, entropy and allowlists
- * what counts. Private to agent/redact. */
+/* What rules name, found where it is looked for (places.h): the expressions say what is there, entropy and
+ * allowlists what counts. Private to agent/redact. */
 #ifndef TOWLINE_REDACT_MATCHER_H
 #define TOWLINE_REDACT_MATCHER_H
+
+#include <stdint.h>
 
 #include "redact/identity.h"
 #include "redact/ruleset.h"
@@ -17,19 +19,25 @@ struct span {
 #define MATCHER_IDENTITY (RULES_MAX + 1u)
 
 /* Where one rule is to be tried. */
-struct candidate {
+struct place {
 	unsigned rule;
-	size_t from, to;		 /* a match begins in here */
-	size_t subject_from, subject_to; /* and sees this: a line */
+	size_t from, to;		 /* a match begins in here, both included */
+	size_t subject_from, subject_to; /* and sees this */
+	size_t line_to;			 /* or as far as this, if it reaches the subject's end */
+	size_t next;			 /* of the same rule */
 };
+
+#define PLACES_MAX 8192 /* that wait */
+#define NO_PLACE SIZE_MAX
 
 /* What is known of a rule at the moment. */
 struct by_rule {
-	size_t covered;	    /* how far the gate's hits are noted */
-	size_t latest;	    /* its last candidate */
-	uint64_t confirmed; /* the round in which the second gate last had it */
-	bool idle;	    /* its path does not fit */
-	bool ready;	    /* made native */
+	size_t first, last;	     /* of its places that wait; NO_PLACE: none do */
+	size_t covered;		     /* how far the gate's hits need no more attention */
+	size_t tried_from, tried_to; /* where it was tried last */
+	size_t resume;		     /* where it goes on behind its last match */
+	bool idle;		     /* its path does not fit */
+	bool ready, native;	     /* made so */
 };
 
 /* The line whose match opens something on the lines below it. */
@@ -49,9 +57,8 @@ struct matcher {
 	pcre2_match_context *context;
 	pcre2_jit_stack *stack;
 	struct by_rule *by_rule;
-	uint64_t round;
-	struct candidate *candidates;
-	size_t candidate_count;
+	struct place *places; /* that wait, each rule's in the order of the text */
+	size_t place_count;
 	struct span *spans;
 	size_t count, capacity;
 	struct opener opener; /* the first */
@@ -64,17 +71,15 @@ void matcher_clear(struct matcher *matcher);
 /* Says which text comes next. *ret_whole is the rule by which all of it is secret, or RULES_MAX. */
 void matcher_set_path(struct matcher *matcher, const char *path, unsigned *ret_whole);
 
-/* Finds everything in `text`, which is whole lines. *ret_looked: up to which line's end, when there is so
- * much that it did not get through. A negative result means: not examined. */
-TL_MUST_CHECK int matcher_lines(struct matcher *matcher, const char *text, size_t len,
-				size_t *ret_looked);
+/* A find: begin, then add where the rules may match, in the order of the text, then finish, which tries what
+ * still waits, and sorts and merges the spans. Rules are tried one after the other, as the code of one
+ * expression fills a processor's cache. A negative result means: not examined. */
+void matcher_begin(struct matcher *matcher);
+TL_MUST_CHECK int matcher_add(struct matcher *matcher, const struct place *where, const char *text);
+TL_MUST_CHECK int matcher_finish(struct matcher *matcher, const char *text, size_t len);
 
 /* What the rule's `nextRegex` finds in a line that follows the one that the rule matched. */
 bool matcher_next(struct matcher *matcher, unsigned rule, const char *line, size_t len,
 		  struct follow_part *ret_part);
-
-/* Finds everything in a long line, or a part of one. A match is looked for where the gate had its hits and
- * `reach` bytes before. */
-TL_MUST_CHECK int matcher_part(struct matcher *matcher, const char *text, size_t len, size_t reach);
 
 #endif

@@ -11,6 +11,7 @@
 #include <towline/str.h>
 
 #include "redact/follow.h"
+#include "redact/needs.h"
 
 #define RULE_REGEX_MAX 16384
 #define RULES_MAX 2000
@@ -48,8 +49,9 @@ struct rule {
 	struct allowlists allow;
 	pcre2_code *code, *path;
 	pcre2_code *near; /* any of the keywords */
-	bool confirmed;	  /* the second gate knows it */
-	char *file;	  /* and line where it stands, for people */
+	int64_t within; /* bytes from a keyword to where a match begins, at most; -1: anywhere near */
+	struct needs needs;
+	char *file; /* and line where it stands, for people */
 	size_t line;
 };
 

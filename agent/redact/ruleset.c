@@ -9,11 +9,10 @@ static int compile_keywords(struct rule *rule, struct tl_err *err)
 	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(KEYWORDS_MAX);
 	int r = 0;
 
-	gate_keywords(&rule->keywords, &text);
-	if (tl_buf_check(&text) == 0 && text.len > 0)
-		r = expression_compile(tl_buf_str(&text), &rule->near, err);
-	if (tl_buf_check(&text) < 0)
+	if (gate_keywords(&rule->keywords, &text) < 0)
 		r = tl_err_set(err, TL_ETOOBIG, "its keywords are too long together");
+	else if (text.len > 0)
+		r = expression_compile(tl_buf_str(&text), &rule->near, err);
 	return r < 0 ? tl_err_prefix(err, "%s:%zu: rule %s", rule->file, rule->line, rule->id) : 0;
 }
 
@@ -43,7 +42,7 @@ int ruleset_new(struct rule_set *set, const char *name, const char *cache_dir,
 		if (groups > rules->groups)
 			rules->groups = groups;
 	}
-	gates_open(rules->set.rules, rules->set.count, cache_dir, &rules->gates);
+	gate_open(rules->set.rules, rules->set.count, cache_dir, &rules->gate);
 	*ret_rules = tl_steal(&rules);
 	return 0;
 }
@@ -53,7 +52,7 @@ void tl_redact_rules_free(struct tl_redact_rules *rules)
 	if (!rules)
 		return;
 	rule_set_clear(&rules->set);
-	gates_clear(&rules->gates);
+	gate_clear(&rules->gate);
 	free(rules);
 }
 

@@ -10,7 +10,7 @@
 
 struct tl_redact_rules {
 	struct rule_set set;
-	struct gates gates;
+	struct gate gate;
 	char name[RULESET_NAME_MAX];
 	uint32_t groups; /* the most that one expression has */
 };

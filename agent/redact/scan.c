@@ -1,15 +1,16 @@
 #include <string.h>
 
+#include "redact/places.h"
 #include "redact/redactor.h"
 
 /* ---- pieces of lines ------------------------------------------------------------------------- */
 
 static int find(struct tl_redactor *redactor, const char *text, size_t len)
 {
-	size_t longest = redactor->limits.overlap_bytes, looked;
+	size_t longest = redactor->limits.overlap_bytes;
 
-	return len > longest ? matcher_part(&redactor->matcher, text, len, longest)
-			     : matcher_lines(&redactor->matcher, text, len, &looked);
+	return len > longest ? find_in_part(&redactor->matcher, text, len, longest)
+			     : find_in_lines(&redactor->matcher, text, len);
 }
 
 /* What its line opens, when it opens something, comes next. */
@@ -77,7 +78,7 @@ static int scan_window(struct tl_redactor *redactor, const char *text, size_t le
 	size_t cut;
 	int r;
 
-	if (matcher_part(&redactor->matcher, text, len, overlap) < 0) {
+	if (find_in_part(&redactor->matcher, text, len, overlap) < 0) {
 		r = emit_withheld(redactor, err);
 		cut = len;
 	} else {
@@ -98,7 +99,7 @@ static int finish_line(struct tl_redactor *redactor, const char *text, size_t le
 {
 	int r;
 
-	if (matcher_part(&redactor->matcher, text, len, redactor->limits.overlap_bytes) < 0)
+	if (find_in_part(&redactor->matcher, text, len, redactor->limits.overlap_bytes) < 0)
 		r = emit_withheld(redactor, err);
 	else
 		r = emit_replaced(redactor, text, redactor->context, len, err);
@@ -146,9 +147,9 @@ static int scan_lines(struct tl_redactor *redactor, const char *text, size_t len
 	size_t end;
 	int r;
 
-	if (matcher_lines(&redactor->matcher, text, len, &end) < 0)
+	if (find_in_lines(&redactor->matcher, text, len) < 0)
 		return lines_one_by_one(redactor, text, len, ret_consumed, err);
-	end = end_run(&redactor->matcher, text, end);
+	end = end_run(&redactor->matcher, text, len);
 	*ret_consumed = end;
 	r = emit_replaced(redactor, text, 0, end, err);
 	if (redactor->matcher.opener.rule != RULES_MAX && redactor->matcher.opener.line < end)

@@ -18,10 +18,9 @@ static int open_rules(void **state TL_UNUSED)
 	static const struct tl_redact_sources sources = {.site_dir = NULL};
 
 	if (tl_redact_rules_open(&sources, &gated, NULL) < 0 ||
-	    tl_redact_rules_open(&sources, &open_to_all, NULL) < 0 || !gated->gates.first ||
-	    !gated->gates.second)
+	    tl_redact_rules_open(&sources, &open_to_all, NULL) < 0 || !gated->gate.match)
 		return -1;
-	gates_clear(&open_to_all->gates);
+	gate_clear(&open_to_all->gate);
 	return 0;
 }
 
@@ -112,7 +111,7 @@ static void both_engines_know_the_same_classes(void **state TL_UNUSED)
 
 	assert_int_equal(tl_redact_rules_parse("r", rule, sizeof rule - 1, &with, NULL), 0);
 	assert_int_equal(tl_redact_rules_parse("r", rule, sizeof rule - 1, &without, NULL), 0);
-	gates_clear(&without->gates);
+	gate_clear(&without->gate);
 	for (unsigned byte = 1; byte < 256 * 6; byte++) {
 		char line[] = "kk aa-a7secret kkk asecret";
 		struct tl_buf text = {.data = line, .len = sizeof line - 1};
