@@ -4,8 +4,6 @@
 #include <stdint.h>
 #include <string.h>
 
-#define NEAR 1024 /* a keyword stands within so many bytes of the match, in its line */
-
 double judge_entropy(const char *bytes, size_t len)
 {
 	size_t counts[256] = {0};
@@ -74,8 +72,9 @@ static bool has_stopword(const struct tl_strv *words, const char *text, size_t l
 /* The line, as far as it is near the match. */
 static void near_by(const struct find *find, size_t *ret_from, size_t *ret_to)
 {
-	*ret_from = find->match_start > NEAR ? find->match_start - NEAR : 0;
-	*ret_to = find->line_len - find->match_end > NEAR ? find->match_end + NEAR : find->line_len;
+	*ret_from = find->match_start > JUDGE_NEAR ? find->match_start - JUDGE_NEAR : 0;
+	*ret_to = find->line_len - find->match_end > JUDGE_NEAR ? find->match_end + JUDGE_NEAR
+								: find->line_len;
 }
 
 static bool regexes_fit(const struct allowlist *list, const struct find *find,
@@ -125,11 +124,11 @@ static bool lists_allow(const struct allowlists *lists, const struct find *find,
 static bool keyword_is_near(const struct rule *rule, const struct find *find,
 			    pcre2_match_data *data)
 {
-	size_t from = find->match_start > NEAR ? find->match_start - NEAR : 0;
-	size_t to =
-		find->line_len - find->match_end > NEAR ? find->match_end + NEAR : find->line_len;
+	size_t from = find->match_start > JUDGE_NEAR ? find->match_start - JUDGE_NEAR : 0;
+	size_t to = find->line_len - find->match_end > JUDGE_NEAR ? find->match_end + JUDGE_NEAR
+								  : find->line_len;
 
-	return !rule->near ||
+	return !rule->near || find->keyed ||
 	       matches(rule->near, find->line + find->match_start,
 		       find->match_end - find->match_start, data) ||
 	       matches(rule->near, find->line + from, to - from, data);

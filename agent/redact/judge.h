@@ -5,6 +5,8 @@
 
 #include "redact/rule.h"
 
+#define JUDGE_NEAR 1024 /* a keyword stands within so many bytes of the match, in its line */
+
 /* A find, with the line that it is in. */
 struct find {
 	const char *line;
@@ -12,6 +14,7 @@ struct find {
 	size_t match_start, match_end; /* in the line */
 	size_t start, end;	       /* of the secret */
 	const char *path;	       /* NULL: unknown */
+	bool keyed;		       /* a keyword is near by: nobody needs to look */
 };
 
 /* `data` is for its own matching. What cannot be found out counts as a secret. */

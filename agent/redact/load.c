@@ -211,19 +211,23 @@ static int compile(const struct loader *loader, const struct tl_yaml_node *node,
 static int compile_list(const struct loader *loader, const struct tl_yaml_node *list,
 			struct expressions *out)
 {
+	size_t count = 0;
+	tl_free const char **texts = list ? calloc(list->count + 1, sizeof *texts) : NULL;
+
 	if (!list || list->count == 0)
 		return 0;
-	out->codes = calloc(list->count, sizeof(*out->codes));
-	if (!out->codes)
+	if (!texts)
 		return no_memory(loader);
 	for (const struct tl_yaml_node *item = list->first; item; item = item->next) {
-		int r = compile(loader, item, item->text, &out->codes[out->count]);
+		pcre2_code *code = NULL;
+		int r = compile(loader, item, item->text, &code);
 
+		pcre2_code_free(code);
 		if (r < 0)
 			return r;
-		out->count++;
+		texts[count++] = item->text;
 	}
-	return 0;
+	return expressions_join(out, texts, count) < 0 ? no_memory(loader) : 0;
 }
 
 static int read_allowlist(const struct loader *loader, const struct tl_yaml_node *node,

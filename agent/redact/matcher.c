@@ -206,6 +206,7 @@ static int take_match(struct matcher *matcher, const struct place *where, const 
 		.start = span->start,
 		.end = span->end,
 		.path = matcher->path,
+		.keyed = matcher->rules->gate.match && (rule->within >= 0 || len <= JUDGE_NEAR),
 	};
 	struct span found = *span;
 

@@ -55,6 +55,11 @@ struct rule {
 	size_t line;
 };
 
+/* Makes one expression of all that can be branches of one: asking it costs little more than asking the first.
+ * Each of `texts` compiles by itself. What the list had is freed. */
+TL_MUST_CHECK int expressions_join(struct expressions *list, const char *const *texts,
+				   size_t count);
+
 void rule_clear(struct rule *rule);
 /* Makes their expressions native. */
 void allowlists_ready(const struct allowlists *lists);
