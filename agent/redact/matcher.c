@@ -21,9 +21,10 @@ int matcher_init(struct matcher *matcher, const struct tl_redact_rules *rules, u
 	matcher->context = pcre2_match_context_create(NULL);
 	matcher->stack = pcre2_jit_stack_create(JIT_STACK_MIN, JIT_STACK_MAX, NULL);
 	matcher->by_rule = calloc(count, sizeof *matcher->by_rule);
+	matcher->spent = calloc(rules->gate.mark_count + 1, sizeof *matcher->spent);
 	matcher->places = malloc(PLACES_MAX * sizeof *matcher->places);
 	if (!matcher->data || !matcher->other || !matcher->context || !matcher->stack ||
-	    !matcher->by_rule || !matcher->places)
+	    !matcher->by_rule || !matcher->places || !matcher->spent)
 		return TL_ENOMEM;
 	allowlists_ready(&rules->set.allow);
 	pcre2_set_match_limit(matcher->context, match_limit);
@@ -39,6 +40,7 @@ void matcher_clear(struct matcher *matcher)
 	pcre2_jit_stack_free(matcher->stack);
 	free(matcher->by_rule);
 	free(matcher->places);
+	free(matcher->spent);
 	free(matcher->spans);
 }
 

@@ -59,6 +59,7 @@ struct matcher {
 	struct by_rule *by_rule;
 	struct place *places; /* that wait, each rule's in the order of the text */
 	size_t place_count;
+	bool *spent; /* the gate's marks whose rules need no more attention in this text */
 	struct span *spans;
 	size_t count, capacity;
 	struct opener opener; /* the first */

@@ -177,21 +177,25 @@ static int on_part_hit(void *arg, unsigned which, size_t end)
 	const struct gate *gate = &part->matcher->rules->gate;
 	const struct gate_mark *mark = &gate->marks[which];
 	size_t start = end - mark->len;
+	bool spent = true;
 	int r = 0;
 
+	if (part->matcher->spent[which])
+		return 0;
 	for (size_t i = mark->first; r == 0 && i < mark->beyond; i++) {
 		unsigned rule = gate->owners[i];
+		const struct by_rule *state = &part->matcher->by_rule[rule];
 		int64_t within = part->matcher->rules->set.rules[rule].within;
 		size_t near = (size_t)within;
 
-		if (end <= part->matcher->by_rule[rule].covered)
-			continue;
-		if (mark->len == 0 || within < 0)
+		if (end > state->covered && (mark->len == 0 || within < 0))
 			r = try_block(part, rule, end);
-		else
+		else if (end > state->covered)
 			r = try_part(part, rule, start > near ? start - near : 0,
 				     part->len - end > near ? end + near : part->len);
+		spent &= state->covered == SIZE_MAX;
 	}
+	part->matcher->spent[which] = spent;
 	return r;
 }
 
@@ -202,6 +206,7 @@ int find_in_part(struct matcher *matcher, const char *text, size_t len, size_t r
 	int r = 0;
 
 	matcher_begin(matcher);
+	memset(matcher->spent, 0, matcher->rules->gate.mark_count);
 	measure_part(&part);
 	if (gate)
 		r = tl_match_scan(gate, text, len, on_part_hit, &part);
