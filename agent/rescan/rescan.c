@@ -31,7 +31,7 @@ struct tl_rescan {
 	bool canary_found;  /* in this member */
 	uint64_t canary_line;
 	struct canary_search canaries;
-	uint8_t token_pairs[RESCAN_PAIRS];
+	uint8_t token_starts[RESCAN_STARTS];
 };
 
 int tl_rescan_new(struct tl_rescan **ret_rescan, struct tl_err *err)
@@ -41,7 +41,7 @@ int tl_rescan_new(struct tl_rescan **ret_rescan, struct tl_err *err)
 	if (!rescan)
 		return tl_err_set(err, TL_ENOMEM, "out of memory for the second look");
 	rescan->held = (struct tl_buf)TL_BUF_SECRET_INIT(TL_RESCAN_LINE_MAX + OVERLAP);
-	rescan_token_pairs(rescan->token_pairs);
+	rescan_token_starts(rescan->token_starts);
 	*ret_rescan = rescan;
 	return 0;
 }
@@ -99,10 +99,10 @@ static const char *look_at_word(const struct tl_rescan *rescan, const struct res
 				size_t at, size_t *ret_end)
 {
 	unsigned char first = rescan_at(text, at);
-	unsigned pair = first | (unsigned)rescan_at(text, at + 1) << 8;
+	unsigned start = rescan_start(first, rescan_at(text, at + 1), rescan_at(text, at + 2));
 	const char *kind = NULL;
 
-	if (rescan->token_pairs[pair / 8] >> (pair % 8) & 1)
+	if (rescan->token_starts[start / 8] >> (start % 8) & 1)
 		kind = rescan_token(text, at, ret_end);
 	if (!kind && (first | 0x20) == 'b')
 		kind = rescan_bearer(text, at, ret_end);
@@ -153,6 +153,16 @@ static const char *look_at_mark(struct tl_rescan *rescan, const struct rescan_te
 	}
 }
 
+static size_t word_end(const struct rescan_text *text, size_t at)
+{
+	const char *bytes = text->bytes;
+	size_t len = text->len;
+
+	while (at < len && marks[(unsigned char)bytes[at]] == WORD)
+		at++;
+	return at;
+}
+
 /* Looks at text[from, …); the byte before `from` is context. `whole`: nothing follows it in its line. */
 static void look(struct tl_rescan *rescan, const struct rescan_text *text, size_t from, bool whole)
 {
@@ -164,9 +174,8 @@ static void look(struct tl_rescan *rescan, const struct rescan_text *text, size_
 
 		if (mark == WORD) {
 			kind = look_at_word(rescan, text, at, &end);
-			while (!kind && at < text->len &&
-			       marks[(unsigned char)text->bytes[at]] == WORD)
-				at++;
+			if (!kind)
+				at = word_end(text, at);
 		} else {
 			if (mark)
 				kind = look_at_mark(rescan, text, at, mark, &end);

@@ -27,9 +27,14 @@ rescan_rule rescan_pem;
 /* Is there key material in text[at, …), which is at most a few lines? */
 bool rescan_has_key_material(const struct rescan_text *text, size_t at, size_t *ret_end);
 
-#define RESCAN_PAIRS 8192
-/* Sets the bits (first byte + 256 * second) of the pairs that a token begins with. */
-void rescan_token_pairs(uint8_t ret_pairs[static RESCAN_PAIRS]);
+#define RESCAN_STARTS 4096 /* bytes: a bit for each way to begin */
+/* Where three bytes have their bit: others may share it. */
+static inline unsigned rescan_start(unsigned char first, unsigned char second, unsigned char third)
+{
+	return ((first * 37U + second) * 37U + third) % (8 * RESCAN_STARTS);
+}
+/* Sets the bits of what tokens begin with. */
+void rescan_token_starts(uint8_t ret_starts[static RESCAN_STARTS]);
 
 enum {
 	BYTE_UPPER = 1,

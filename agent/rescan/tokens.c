@@ -141,17 +141,22 @@ const char *rescan_token(const struct rescan_text *text, size_t at, size_t *ret_
 	return NULL;
 }
 
-static void set_pair(uint8_t pairs[static RESCAN_PAIRS], char first, char second)
+static void set_start(uint8_t starts[static RESCAN_STARTS], const char *mark)
 {
-	unsigned pair = (unsigned char)first | (unsigned)(unsigned char)second << 8;
+	unsigned from = (unsigned char)mark[2], to = mark[2] ? from : UINT8_MAX;
 
-	pairs[pair / 8] |= (uint8_t)(1 << pair % 8);
+	for (unsigned third = from; third <= to; third++) {
+		unsigned start = rescan_start((unsigned char)mark[0], (unsigned char)mark[1],
+					      (unsigned char)third);
+
+		starts[start / 8] |= (uint8_t)(1 << start % 8);
+	}
 }
 
-void rescan_token_pairs(uint8_t ret_pairs[static RESCAN_PAIRS])
+void rescan_token_starts(uint8_t ret_starts[static RESCAN_STARTS])
 {
-	memset(ret_pairs, 0, RESCAN_PAIRS);
-	set_pair(ret_pairs, 'e', 'y');
+	memset(ret_starts, 0, RESCAN_STARTS);
+	set_start(ret_starts, "eyJ");
 	for (size_t i = 0; i < sizeof tokens / sizeof *tokens; i++)
-		set_pair(ret_pairs, tokens[i].mark[0], tokens[i].mark[1]);
+		set_start(ret_starts, tokens[i].mark);
 }

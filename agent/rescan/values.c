@@ -10,14 +10,22 @@
 #define KEY_LINE_MIN 40 /* base64 digits in a row: a line of a key has 64 or 70 */
 
 /* Ends of names whose value is a secret, without their '_', '-' and '.'. */
-static const char *const secret_names[] = {"password",	  "passwd",	     "passphrase",
-					   "secret",	  "apikey",	     "accesskey",
-					   "secretkey",	  "privatekey",	     "encryptionkey",
-					   "accountkey",  "signingkey",	     "masterkey",
-					   "authtoken",	  "accesstoken",     "refreshtoken",
-					   "apitoken",	  "sessiontoken",    "bottoken",
-					   "bearertoken", "secretaccesskey", "dbpass",
-					   "psk",	  "userpw",	     NULL};
+#define NAME(text) \
+	{ \
+		text, sizeof text - 1 \
+	}
+static const struct {
+	const char *text;
+	size_t len;
+} secret_names[] = {
+	NAME("password"),      NAME("passwd"),	    NAME("passphrase"),	  NAME("secret"),
+	NAME("apikey"),	       NAME("accesskey"),   NAME("secretkey"),	  NAME("privatekey"),
+	NAME("encryptionkey"), NAME("accountkey"),  NAME("signingkey"),	  NAME("masterkey"),
+	NAME("authtoken"),     NAME("accesstoken"), NAME("refreshtoken"), NAME("apitoken"),
+	NAME("sessiontoken"),  NAME("bottoken"),    NAME("bearertoken"),  NAME("secretaccesskey"),
+	NAME("dbpass"),	       NAME("psk"),	    NAME("userpw"),
+};
+#undef NAME
 
 /* Hashes of passwords: the mark, and how long the last part is at least. */
 static const struct {
@@ -85,10 +93,11 @@ static bool is_secret_name(const char *name, size_t len)
 {
 	if (len == 0 || !rescan_is_one_of((unsigned char)name[len - 1], "dtyeknsw"))
 		return false;
-	for (size_t i = 0; secret_names[i]; i++) {
-		size_t end = strlen(secret_names[i]);
+	for (size_t i = 0; i < sizeof secret_names / sizeof *secret_names; i++) {
+		size_t end = secret_names[i].len;
 
-		if (len >= end && memcmp(name + len - end, secret_names[i], end) == 0)
+		if (len >= end && name[len - 1] == secret_names[i].text[end - 1] &&
+		    memcmp(name + len - end, secret_names[i].text, end) == 0)
 			return true;
 	}
 	return false;
