@@ -81,7 +81,8 @@ static void quantifier_that_is_none_takes_nothing_for_granted(void **state TL_UN
 static void what_is_not_understood_needs_nothing(void **state TL_UNUSED)
 {
 	static const char *const regexes[] = {
-		"=\\Q?\\E", "=(?R)?", "=(*ACCEPT)", "(?(1)=|x)", "=(?#;)", "=[[:alpha:]]", "=\\1", "=(", "=)", "=[a", "=\\",
+		"=\\Q?\\E", "=(?R)?", "=(*ACCEPT)", "(?(1)=|x)", "=(?#;)", "=[[:alpha:]]",
+		"=\\1",	    "=(",     "=)",	    "=[a",	 "=\\",
 	};
 
 	for (size_t i = 0; i < TL_ARRAY_LEN(regexes); i++)
