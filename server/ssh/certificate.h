@@ -26,6 +26,7 @@ struct tl_certificate {
 	uint64_t valid_after_s, valid_before_s; /* since the epoch; before: exclusive */
 	char *source_address;			/* CIDR list; NULL: from anywhere */
 	bool permits_pty, permits_forwarding, permits_agent;
+	bool is_of_known; /* its authority is trusted, whatever else is wrong: set by who reads the lists */
 	bool second_factor; /* the relay issued it, and had seen a code */
 };
 

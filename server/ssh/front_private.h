@@ -126,6 +126,7 @@ struct tl_guest {
 	struct tl_engineer engineer;
 	struct tl_bastion *bastion;   /* NULL until the first program is asked for */
 	struct key_job *key_job;      /* a key that is being looked up */
+	bool is_noted;		      /* a refusal, on the audit trail */
 	struct tl_code_job *code_job; /* a code that is being checked */
 };
 void tl_guest_new(struct tl_ssh_front *front, int fd, const char *address);
@@ -133,6 +134,12 @@ void tl_guest_new(struct tl_ssh_front *front, int fd, const char *address);
 void tl_guest_code(void *arg, const char *code);
 /* The guest leaves while its code is being checked. NULL is fine. */
 void tl_code_job_forget(struct tl_code_job *job);
+
+/* ---- trail.c ---- */
+void tl_trail_login(const struct tl_guest *guest);
+/* `login` and `certificate` (its key id): as far as they are known, else "". */
+void tl_trail_refusal(struct tl_guest *guest, const char *login, const char *certificate,
+		      const char *reason);
 
 /* "TYPE BASE64" from the base64 of a wire blob. */
 TL_MUST_CHECK int tl_guest_key_line(const char *key_text, struct tl_buf *out);

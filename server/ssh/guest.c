@@ -90,6 +90,16 @@ static enum tl_ssh_verdict verdict_of(const struct key_job *job)
 	return job->needs_code ? TL_SSH_HALFWAY : TL_SSH_WELCOME;
 }
 
+static void refuse(struct tl_guest *guest, const struct key_job *job)
+{
+	tl_log_info("SSH key refused", TL_S("address", guest->address), TL_S("user", guest->user),
+		    TL_ERR(&job->err));
+	if (job->err.code == TL_EAUTH)
+		tl_trail_refusal(guest, job->engineer.login,
+				 job->certificate.is_of_known ? job->certificate.key_id : "",
+				 tl_err_text(&job->err));
+}
+
 static void on_key_done(void *arg)
 {
 	struct key_job *job = arg;
@@ -101,8 +111,7 @@ static void on_key_done(void *arg)
 		if (welcome)
 			adopt(guest, job);
 		else
-			tl_log_info("SSH key refused", TL_S("address", guest->address),
-				    TL_S("user", guest->user), TL_ERR(&job->err));
+			refuse(guest, job);
 		/* The code has its own time. */
 		if (welcome && job->needs_code)
 			tl_ssh_server_grace(guest->server, guest->front->limits.grace_ms);
@@ -136,6 +145,7 @@ static void on_login(void *arg)
 	struct tl_guest *guest = arg;
 
 	guest->logged_in = true;
+	tl_trail_login(guest);
 	tl_log_info("engineer logged in by SSH", TL_S("engineer", guest->engineer.login),
 		    TL_S("address", guest->address), TL_S("certificate", guest->certificate_id));
 }

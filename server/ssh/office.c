@@ -170,6 +170,8 @@ static int office_certified(void *arg, const char *text, const char *address,
 	if (rc == 0)
 		rc = read_authorities(worker->desk, &authorities, err);
 	rules.authorities = tl_buf_str(&authorities);
+	ret_certificate->is_of_known =
+		rc == 0 && strstr(rules.authorities, ret_certificate->authority_text) != NULL;
 	if (rc == 0)
 		rc = tl_certificate_judge(ret_certificate, &rules, err);
 	if (rc == 0)
@@ -203,6 +205,39 @@ static int office_code(void *arg, const struct tl_engineer *engineer, const char
 
 	return tl_factor_check(worker->store, worker->desk->clock, &worker->desk->vault, &asked,
 			       err);
+}
+
+static int write_note(struct tl_change *change, void *arg, struct tl_err *err)
+{
+	const struct tl_login_note *note = arg;
+
+	return tl_change_tell(
+		change,
+		&(struct tl_fact){.action = note->is_login ? "ssh.login" : "ssh.refuse",
+				  .object_kind = *note->login ? "user" : "ssh-certificate",
+				  .object = *note->login ? note->login : note->certificate,
+				  .detail = note->is_login ? json_pack("{s:s}", "certificate",
+								       note->certificate)
+							   : json_pack("{s:s, s:s}", "certificate",
+								       note->certificate, "reason",
+								       note->reason)},
+		err);
+}
+
+static int office_note(void *arg, const struct tl_login_note *note, struct tl_err *err)
+{
+	struct worker *worker = arg;
+	struct tl_login_note copy = *note;
+	struct tl_change change;
+
+	tl_change_init_system(&change, worker->store, worker->desk->clock, worker->desk->http,
+			      write_note, &copy);
+	if (note->is_login) {
+		change.actor_kind = "user";
+		change.actor = copy.login;
+	}
+	change.address = copy.address;
+	return tl_change_run(&change, err);
 }
 
 static int office_keys(void *arg, const char *engineer_id, struct tl_strv *keys, struct tl_err *err)
@@ -294,6 +329,7 @@ void tl_office_of_desk(struct tl_desk *desk, struct tl_office *ret_office)
 		.certified = office_certified,
 		.factor = office_factor,
 		.code = office_code,
+		.note = office_note,
 		.keys = office_keys,
 		.resolve = office_resolve,
 		.claim = office_claim,

@@ -9,6 +9,12 @@
 #include "desk/throttle.h"
 #include "ssh/certificate.h"
 
+/* What the audit trail keeps of a login. "" for what is not known. */
+struct tl_login_note {
+	bool is_login; /* else it was refused */
+	char login[65], certificate[TL_CERTIFICATE_NAME_MAX + 1], address[64], reason[256];
+};
+
 struct tl_office {
 	int (*open)(void *arg, void **ret_worker, struct tl_err *err);
 	void (*close)(void *worker);
@@ -24,6 +30,8 @@ struct tl_office {
 	int (*factor)(void *worker, const char *engineer_id, bool *ret_needed, struct tl_err *err);
 	int (*code)(void *worker, const struct tl_engineer *engineer, const char *code,
 		    const char *address, struct tl_err *err);
+	/* Writes it on the audit trail. NULL: there is none. */
+	int (*note)(void *worker, const struct tl_login_note *note, struct tl_err *err);
 	/* The engineer's registered keys, added to `keys` (tl_session_keys). */
 	int (*keys)(void *worker, const char *engineer_id, struct tl_strv *keys,
 		    struct tl_err *err);

@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from towline import Relay
+from towline import Relay, until
 
 LANES = ["bastion", "end-to-end"]
 
@@ -62,12 +62,14 @@ def test_a_certificate_for_nobody_here_is_refused(certify, host):
     assert done.returncode == 255 and "Permission denied" in done.stderr
 
 
-def test_a_certificate_of_another_authority_is_refused(place, engineer, certify, host):
+def test_a_certificate_of_another_authority_is_refused(place, relay, engineer, certify, host):
     certify()
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", place / "other"], check=True)
     subprocess.run(["ssh-keygen", "-q", "-s", place / "other", "-I", "x", "-n", "erin", f"{engineer.key}.pub"], check=True)
     done = engineer.ssh("bastion", host, "true")
     assert done.returncode == 255 and "Permission denied" in done.stderr
+    until(lambda: "SSH connection without login" in relay.program.text(), "it is over")
+    assert '"ssh.refuse"' not in relay.command("audit", "export").stdout  # strangers write no rows
 
 
 def test_a_revoked_certificate_is_refused_from_the_next_login_on(relay, certify, host, revoked):
@@ -76,6 +78,10 @@ def test_a_revoked_certificate_is_refused_from_the_next_login_on(relay, certify,
     revoked.write_text("serial 7\n")
     assert engineer.ssh("bastion", host, "true").returncode == 255
     assert "the certificate was revoked" in relay.program.text()
+    trail = until(lambda: (text := relay.command("audit", "export").stdout) and '"ssh.refuse"' in text and text,
+                  "it is on the audit trail")
+    assert "the certificate was revoked" in trail and "erin-7" in trail
+    assert '"ssh.login"' in trail
 
 
 def test_a_certificate_without_permits_runs_commands_only(certify, host):
