@@ -281,7 +281,7 @@ static int end_everywhere(struct tl_change *change, const struct tl_session_row 
 static int note_told(struct tl_change *change, void *arg, struct tl_err *err)
 {
 	const struct told *told = arg;
-	struct tl_session_row row;
+	struct tl_session_row row = {.id = ""};
 	int r = tl_session_load(change->store, told->session, &row, err);
 
 	if (r)
