@@ -383,7 +383,7 @@ void tl_session_conn_gone(struct tl_session *session, const struct tl_conn *conn
 			continue;
 		process->conn = NULL;
 		if (!process->exited)
-			tl_child_signal_session(process->pid, SIGHUP);
+			tl_child_signal_session(process->leader, SIGHUP);
 	}
 	if (session->attached == conn)
 		session->attached = NULL;
