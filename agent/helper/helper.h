@@ -29,7 +29,6 @@ struct tl_helper_options {
 	const char
 		*agent_state; /* directory with the enrolment; NULL: the agent tells by `hello` */
 	enum tl_consent_flag consent;
-	const char *pam_dir; /* NULL: /etc/pam.d */
 };
 
 struct tl_helper {

@@ -30,8 +30,7 @@ enum tl_session_event {
 struct tl_process {
 	struct tl_process *next;
 	struct tl_id id;
-	pid_t pid;	      /* to wait for */
-	pid_t leader;	      /* the program itself (spawn.h) */
+	pid_t pid;
 	struct tl_conn *conn; /* who started it; NULL once it has gone */
 	struct tl_ask *waiter;
 	bool exited;

@@ -8,8 +8,6 @@
 #include <sys/ioctl.h>
 #include <towline/str.h>
 
-#define READ_MAX (32 * 1024)
-
 enum end { END_IN, END_OUT, END_ERR, END_COUNT };
 
 /* One descriptor on the loop. A terminal has one for both directions, in ends[END_OUT]. */
@@ -224,16 +222,17 @@ static bool move_out(struct tl_process *process, enum end end)
 	struct tl_ssh_stream *stream = &process->channel->stream;
 	enum tl_ssh_stream_kind kind = end == END_ERR ? TL_SSH_STDERR : TL_SSH_DATA;
 	struct port *port = &process->ports[end];
-	size_t room = tl_ssh_stream_room(stream, kind);
-	char bytes[READ_MAX];
+	size_t room;
+	char *to =
+		is_open(port) && port->may_read ? tl_ssh_stream_space(stream, kind, &room) : NULL;
 	ssize_t got;
 
-	if (!is_open(port) || !port->may_read || room == 0)
+	if (!to)
 		return false;
-	got = read(port->fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes));
+	got = read(port->fd, to, room);
 	if (got > 0) {
-		if (record_output(process, end, bytes, (size_t)got))
-			tl_ssh_stream_send(stream, kind, bytes, (size_t)got);
+		if (record_output(process, end, to, (size_t)got))
+			tl_ssh_stream_filled(stream, kind, (size_t)got);
 		return true;
 	}
 	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -243,19 +242,6 @@ static bool move_out(struct tl_process *process, enum end end)
 	/* A terminal whose last user has gone gives EIO; a pipe gives end of file. */
 	port_close(port);
 	return true;
-}
-
-/* At the end of a terminal's shell somebody reads: what was done belongs on the ticket. */
-static void ask_for_note(const struct tl_process *process)
-{
-	char sentence[160];
-
-	if (!process->is_pty || process->channel->program != TL_SSH_SHELL)
-		return;
-	snprintf(sentence, sizeof(sentence),
-		 "for the ticket, what was done: towline session note %s 'TEXT'",
-		 process->config.session);
-	tl_ssh_channel_say(process->channel, sentence);
 }
 
 /* The end is told when the program has gone and all it wrote was read. A terminal that somebody in
@@ -273,7 +259,6 @@ static void tell_end(struct tl_process *process)
 	if (!process->exited || !drained || process->told)
 		return;
 	process->told = true;
-	ask_for_note(process);
 	tl_ssh_stream_finish(&process->channel->stream, process->exit_status,
 			     process->exit_signal[0] ? process->exit_signal : NULL);
 }

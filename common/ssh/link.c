@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define ROUNDS_MAX 32	/* in a turn, before other sessions get theirs */
-#define READS_MAX 64	/* packets' worth of 4 KiB reads in a round */
+#define READS_MAX 32	/* of 4 KiB in a round: about what a stream's queue takes */
 #define MESSAGES_MAX 64 /* delivered in a round */
 #define LAST_ROUNDS 8	/* of a closing link */
 
@@ -28,6 +28,9 @@ struct tl_ssh_link {
 	int handles;
 	size_t unsent;
 	struct tl_ssh_presence presence;
+	unsigned wide; /* channels with a wide window */
+	bool login_over;
+	uint64_t asked_us, round_trip_us, turn_in, turn_out;
 	struct ssh_counter_struct bytes;
 	uint64_t seen_in;
 	int64_t quiet_since_ms;
@@ -131,6 +134,23 @@ static bool deliver_messages(struct tl_ssh_link *link)
 	return any;
 }
 
+static void time_login(struct tl_ssh_link *link)
+{
+	uint64_t now_us = uv_hrtime() / 1000;
+
+	if (link->bytes.in_bytes != link->turn_in && link->asked_us > 0) {
+		uint64_t took_us = now_us - link->asked_us;
+
+		if (link->round_trip_us == 0 || took_us < link->round_trip_us)
+			link->round_trip_us = took_us;
+		link->asked_us = 0;
+	}
+	if (link->bytes.out_bytes != link->turn_out)
+		link->asked_us = now_us;
+	link->turn_in = link->bytes.in_bytes;
+	link->turn_out = link->bytes.out_bytes;
+}
+
 static bool round_open(struct tl_ssh_link *link)
 {
 	bool moved = false;
@@ -138,6 +158,8 @@ static bool round_open(struct tl_ssh_link *link)
 	link->touched = false;
 	if (!link->held)
 		moved = read_packets(link);
+	if (!link->login_over)
+		time_login(link);
 	if (link->state == LINK_OPEN)
 		moved |= deliver_messages(link);
 	if (link->state == LINK_OPEN && !link->freed)
@@ -436,6 +458,29 @@ size_t tl_ssh_link_room(const struct tl_ssh_link *link)
 void tl_ssh_link_sent(struct tl_ssh_link *link, size_t len)
 {
 	link->unsent += len;
+}
+
+uint64_t tl_ssh_link_round_trip_us(const struct tl_ssh_link *link)
+{
+	return link->round_trip_us;
+}
+
+void tl_ssh_link_login_over(struct tl_ssh_link *link)
+{
+	link->login_over = true;
+}
+
+bool tl_ssh_link_take_wide(struct tl_ssh_link *link)
+{
+	if (link->wide >= TL_SSH_WIDE_MAX)
+		return false;
+	link->wide++;
+	return true;
+}
+
+void tl_ssh_link_give_wide(struct tl_ssh_link *link)
+{
+	link->wide--;
 }
 
 uint64_t tl_ssh_link_bytes_in(const struct tl_ssh_link *link)

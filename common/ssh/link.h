@@ -20,6 +20,7 @@
 #define TL_SSH_KEEPALIVE_MS 30000      /* a quiet peer is asked */
 #define TL_SSH_DEAD_MS 90000	       /* and given up after this long without a byte */
 #define TL_SSH_UNSENT_MAX (256 * 1024) /* bytes that may wait in libssh's own buffer */
+#define TL_SSH_WIDE_MAX 4	       /* channels */
 #define TL_SSH_LINGER_MS 3000	       /* how long a closing link may take to flush */
 
 struct tl_ssh_link;
@@ -54,6 +55,14 @@ size_t tl_ssh_link_room(const struct tl_ssh_link *link);
 void tl_ssh_link_sent(struct tl_ssh_link *link, size_t len);
 /* Notes that something happened inside a libssh callback, so that the turn goes round again. */
 void tl_ssh_link_touch(struct tl_ssh_link *link);
+/* The shortest time from bytes of ours to the next ones of the peer's during the login, which is questions
+ * and answers. 0: unknown. */
+uint64_t tl_ssh_link_round_trip_us(const struct tl_ssh_link *link);
+void tl_ssh_link_login_over(struct tl_ssh_link *link);
+/* A channel's window may become wide (ssh/stream.h), for TL_SSH_WIDE_MAX at the same time, or a peer that is
+ * not taken from could fill the memory. */
+bool tl_ssh_link_take_wide(struct tl_ssh_link *link);
+void tl_ssh_link_give_wide(struct tl_ssh_link *link);
 /* Bytes on the wire. */
 uint64_t tl_ssh_link_bytes_in(const struct tl_ssh_link *link);
 uint64_t tl_ssh_link_bytes_out(const struct tl_ssh_link *link);

@@ -4,11 +4,23 @@
 #include <stdio.h>
 #include <string.h>
 
+#define WIDEN_EVERY (512 * 1024) /* bytes */
+#define WINDOW_OF_LIBSSH 1280000
+#define WINDOW_FACTOR 4
+#define KEPT_MAX (4 * TL_SSH_STREAM_QUEUE) /* of memory, when a burst is over */
+
 /* ---- libssh's callbacks: only queue ---------------------------------------------------------- */
 
 static size_t queued(const struct tl_ssh_stream *stream, int kind)
 {
 	return stream->in[kind].len - stream->in_head[kind];
+}
+
+static void count_fresh(struct tl_ssh_stream *stream, size_t len)
+{
+	if (stream->fresh == 0)
+		stream->fresh_since_ns = uv_hrtime();
+	stream->fresh += len;
 }
 
 static int on_data(ssh_session session, ssh_channel channel, void *data, uint32_t len,
@@ -17,8 +29,9 @@ static int on_data(ssh_session session, ssh_channel channel, void *data, uint32_
 	struct tl_ssh_stream *stream = arg;
 	int kind = is_stderr ? TL_SSH_STDERR : TL_SSH_DATA;
 	size_t waiting = queued(stream, kind);
-	size_t room = waiting < TL_SSH_STREAM_QUEUE ? TL_SSH_STREAM_QUEUE - waiting : 0;
-	size_t taken = len < room ? len : room;
+	size_t limit = stream->window > 0 ? stream->window : TL_SSH_STREAM_QUEUE;
+	size_t room = waiting < limit ? limit - waiting : 0;
+	size_t taken = len < room || stream->widening ? len : room;
 
 	(void)session;
 	(void)channel;
@@ -27,10 +40,11 @@ static int on_data(ssh_session session, ssh_channel channel, void *data, uint32_
 	tl_buf_append(&stream->in[kind], data, taken);
 	if (tl_buf_check(&stream->in[kind]) != 0) {
 		tl_ssh_link_close(stream->link, "out of memory");
-		return 0;
+		return stream->widening ? (int)len : 0;
 	}
 	stream->withheld[kind] = len - taken;
 	stream->total_in += taken;
+	count_fresh(stream, taken);
 	tl_ssh_link_touch(stream->link);
 	return (int)taken;
 }
@@ -106,7 +120,7 @@ void tl_ssh_stream_wake(struct tl_ssh_stream *stream)
 static void make_queues(struct tl_ssh_stream *stream)
 {
 	for (int kind = 0; kind < 2; kind++) {
-		tl_buf_init(&stream->in[kind], TL_SSH_WINDOW_MAX + 2 * TL_SSH_STREAM_QUEUE);
+		tl_buf_init(&stream->in[kind], 2 * TL_SSH_WINDOW_MAX);
 		if (stream->out[kind].max == 0)
 			tl_buf_init(&stream->out[kind], TL_SSH_STREAM_QUEUE);
 	}
@@ -125,6 +139,7 @@ void tl_ssh_stream_attach(struct tl_ssh_stream *stream, struct tl_ssh_link *link
 {
 	stream->channel = channel;
 	stream->link = link;
+	tl_ssh_link_login_over(link);
 	make_queues(stream);
 	stream->callbacks.userdata = stream;
 	stream->callbacks.channel_data_function = on_data;
@@ -144,6 +159,9 @@ void tl_ssh_stream_clear(struct tl_ssh_stream *stream)
 		ssh_channel_free(stream->channel);
 		stream->channel = NULL;
 	}
+	if (stream->window > 0)
+		tl_ssh_link_give_wide(stream->link);
+	stream->window = 0;
 	for (int kind = 0; kind < 2; kind++) {
 		tl_buf_clear(&stream->in[kind]);
 		tl_buf_clear(&stream->out[kind]);
@@ -176,7 +194,11 @@ size_t tl_ssh_stream_peek(const struct tl_ssh_stream *stream, enum tl_ssh_stream
 void tl_ssh_stream_take(struct tl_ssh_stream *stream, enum tl_ssh_stream_kind kind, size_t len)
 {
 	stream->in_head[kind] += len;
-	if (queued(stream, kind) == 0 || stream->in_head[kind] >= TL_SSH_STREAM_QUEUE) {
+	if (queued(stream, kind) == 0 && stream->in[kind].capacity > KEPT_MAX) {
+		tl_buf_clear(&stream->in[kind]);
+		stream->in_head[kind] = 0;
+	} else if (stream->in_head[kind] >=
+		   queued(stream, kind)) { /* what moves is less than what went */
 		tl_buf_consume(&stream->in[kind], stream->in_head[kind]);
 		stream->in_head[kind] = 0;
 	}
@@ -220,7 +242,46 @@ static bool pull(struct tl_ssh_stream *stream, int kind)
 	tl_buf_commit(in, (size_t)got);
 	stream->withheld[kind] -= (size_t)got;
 	stream->total_in += (uint64_t)got;
+	count_fresh(stream, (size_t)got);
 	return true;
+}
+
+/* What must be on the way for the rate that was seen, several times over: who is held up by the window shows
+ * no more than the window each round trip. Without need it stays small: OpenSSH's client fills it from its
+ * input, and a large buffer costs it more time than the network. */
+static size_t window_needed(const struct tl_ssh_stream *stream)
+{
+	uint64_t took_ns = uv_hrtime() - stream->fresh_since_ns + 1;
+	uint64_t needed = WINDOW_FACTOR * stream->fresh * 1000 *
+			  tl_ssh_link_round_trip_us(stream->link) / took_ns;
+
+	return needed < TL_SSH_WINDOW_WIDE ? (size_t)needed : TL_SSH_WINDOW_WIDE;
+}
+
+/* libssh's own window ends at 1.28 MB, which over 80 ms is 16 MB/s at best. Asked to read more than there is,
+ * it opens the window that far; so that is done again and again, or the window would fall back. What waits here
+ * already counts, and nothing may wait in libssh. While `widening`, on_data leaves nothing there: there is
+ * nothing to read, and `nothing` is larger than the one packet that could be. */
+static void widen(struct tl_ssh_stream *stream)
+{
+	static char nothing[512 * 1024];
+	size_t waiting = queued(stream, 0) + queued(stream, 1);
+	size_t needed;
+
+	if (stream->fresh < WIDEN_EVERY || stream->eof_in || stream->withheld[0] > 0 ||
+	    stream->withheld[1] > 0 || waiting > stream->window / 2)
+		return;
+	needed = window_needed(stream);
+	stream->fresh = 0;
+	if (stream->window == 0 &&
+	    (needed <= WINDOW_OF_LIBSSH || !tl_ssh_link_take_wide(stream->link)))
+		return;
+	if (needed > stream->window)
+		stream->window = needed;
+	stream->widening = true;
+	(void)ssh_channel_read_timeout(stream->channel, nothing,
+				       (uint32_t)(stream->window - waiting), 0, 0);
+	stream->widening = false;
 }
 
 /* ---- sending --------------------------------------------------------------------------------- */
@@ -239,6 +300,23 @@ void tl_ssh_stream_send(struct tl_ssh_stream *stream, enum tl_ssh_stream_kind ki
 		tl_buf_init(&stream->out[kind], TL_SSH_STREAM_QUEUE);
 	tl_buf_append(&stream->out[kind], bytes, len);
 	tl_ssh_stream_wake(stream);
+}
+
+char *tl_ssh_stream_space(struct tl_ssh_stream *stream, enum tl_ssh_stream_kind kind,
+			  size_t *ret_room)
+{
+	struct tl_buf *out = &stream->out[kind];
+
+	*ret_room = tl_ssh_stream_room(stream, kind);
+	if (out->max == 0)
+		tl_buf_init(out, TL_SSH_STREAM_QUEUE);
+	return *ret_room > 0 ? tl_buf_reserve(out, *ret_room) : NULL;
+}
+
+void tl_ssh_stream_filled(struct tl_ssh_stream *stream, enum tl_ssh_stream_kind kind, size_t len)
+{
+	tl_buf_commit(&stream->out[kind], len);
+	tl_ssh_link_kick(stream->link);
 }
 
 void tl_ssh_stream_end(struct tl_ssh_stream *stream)
@@ -324,5 +402,6 @@ bool tl_ssh_stream_pump(struct tl_ssh_stream *stream)
 		moved |= pull(stream, kind);
 		moved |= push(stream, kind);
 	}
+	widen(stream);
 	return push_end(stream) || moved;
 }

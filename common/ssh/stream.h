@@ -15,8 +15,9 @@
 #include "ssh/link.h"
 
 #define TL_SSH_STREAM_QUEUE (128 * 1024) /* bytes, each way and each of the two streams */
-#define TL_SSH_WINDOW_MAX \
-	(4 * 1024 * 1024) /* libssh's own window ends at 1.9 MB: more is an attack */
+/* At most, of a channel that has shown that it needs it: 100 MB/s at 80 ms. */
+#define TL_SSH_WINDOW_WIDE (8 * 1024 * 1024)
+#define TL_SSH_WINDOW_MAX (10 * 1024 * 1024) /* more waiting in libssh is an attack */
 
 enum tl_ssh_stream_kind { TL_SSH_DATA, TL_SSH_STDERR };
 
@@ -27,6 +28,10 @@ struct tl_ssh_stream {
 	struct tl_buf in[2], out[2];
 	size_t in_head[2];  /* bytes of `in` that were taken */
 	size_t withheld[2]; /* bytes that wait inside libssh */
+	size_t fresh;	    /* bytes that came since `fresh_since_ns` */
+	uint64_t fresh_since_ns;
+	size_t window; /* 0: libssh's own; else what it is kept at */
+	bool widening;
 	uint64_t total_in, total_out;
 	bool eof_in, closed_in; /* the peer's, perhaps ahead of bytes still queued */
 	bool eof_wanted, eof_sent;
@@ -68,6 +73,11 @@ bool tl_ssh_stream_is_closed(const struct tl_ssh_stream *stream);
 size_t tl_ssh_stream_room(const struct tl_ssh_stream *stream, enum tl_ssh_stream_kind kind);
 void tl_ssh_stream_send(struct tl_ssh_stream *stream, enum tl_ssh_stream_kind kind,
 			const void *bytes, size_t len);
+/* The same without a copy: where up to *ret_room bytes may be written, and how many were. NULL when there is
+ * no room. */
+char *tl_ssh_stream_space(struct tl_ssh_stream *stream, enum tl_ssh_stream_kind kind,
+			  size_t *ret_room);
+void tl_ssh_stream_filled(struct tl_ssh_stream *stream, enum tl_ssh_stream_kind kind, size_t len);
 /* After what is queued: EOF. */
 void tl_ssh_stream_end(struct tl_ssh_stream *stream);
 /* After what is queued: EOF, exit status (or, when given, signal), close. */

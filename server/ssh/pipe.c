@@ -7,8 +7,6 @@
 
 #include "ssh/front_private.h"
 
-#define READ_MAX (64 * 1024)
-
 struct tl_pipe {
 	struct tl_guest *guest;
 	struct tl_ssh_server_channel *channel; /* NULL: gone */
@@ -66,16 +64,18 @@ static bool move_in(struct tl_pipe *pipe)
 static bool move_out(struct tl_pipe *pipe)
 {
 	struct tl_ssh_stream *stream = &pipe->channel->stream;
-	size_t room = tl_ssh_stream_room(stream, TL_SSH_DATA);
-	char bytes[READ_MAX];
+	size_t room;
+	char *to = pipe->may_read && !pipe->out_ended
+			   ? tl_ssh_stream_space(stream, TL_SSH_DATA, &room)
+			   : NULL;
 	ssize_t got;
 
-	if (!pipe->may_read || room == 0 || pipe->out_ended)
+	if (!to)
 		return false;
-	got = recv(pipe->fd, bytes, room < sizeof(bytes) ? room : sizeof(bytes), MSG_DONTWAIT);
+	got = recv(pipe->fd, to, room, MSG_DONTWAIT);
 	if (got > 0) {
 		pipe->bytes_out += (uint64_t)got;
-		tl_ssh_stream_send(stream, TL_SSH_DATA, bytes, (size_t)got);
+		tl_ssh_stream_filled(stream, TL_SSH_DATA, (size_t)got);
 		return true;
 	}
 	if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -207,7 +207,6 @@ struct tl_pipe *tl_pipe_new(struct tl_guest *guest, struct tl_ssh_server_channel
 	pipe->channel = channel;
 	pipe->fd = -1;
 	ask.key_line = tl_buf_str(&line);
-	ask.login_key = guest->by_certificate ? NULL : guest->key_text;
 	snprintf(pipe->reason, sizeof(pipe->reason), "the engineer left");
 	pipe->visit = tl_visit_new(guest->front, &ask);
 	if (!pipe->visit) {

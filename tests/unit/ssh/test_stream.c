@@ -22,6 +22,15 @@
 #define HELD_MAX (2 * TL_SSH_STREAM_QUEUE + TL_SSH_WINDOW_MAX + TL_SSH_UNSENT_MAX + 1024 * 1024)
 #define QUIET_ROUNDS 500
 
+/* A clock that moves by so much at each look: how far away the peer seems to be. */
+static uint64_t tick_ns, clock_ns = 1000000000;
+
+uint64_t __wrap_uv_hrtime(void);
+uint64_t __wrap_uv_hrtime(void)
+{
+	return clock_ns += tick_ns;
+}
+
 enum step { CONNECT, LOGIN, OPEN, START, RUN };
 
 struct pair {
@@ -266,6 +275,39 @@ static void what_waited_arrives_whole_and_in_order(void **state)
 	assert_false(pair->damaged);
 }
 
+/* In a round trip that many looks at the clock go by; half a MiB takes one. */
+static void what_is_far_away_gets_a_wide_window_and_one_that_waits_still_has_a_bound(void **state)
+{
+	struct pair *pair = *state;
+
+	tick_ns = 10000000;
+	pair->reading = true;
+	while (pair->taken < TOTAL / 3)
+		uv_run(&pair->loop, UV_RUN_ONCE);
+	assert_true(pair->stream.window > 2 * 1024 * 1024);
+	pair->reading = false;
+	run_until_quiet(pair);
+	assert_true(pair->given - pair->taken > 1280 * 1024);
+	assert_true(pair->given - pair->taken < HELD_MAX);
+	assert_true(pair->stream.in[TL_SSH_DATA].len <= 2 * TL_SSH_WINDOW_WIDE);
+	pair->reading = true;
+	run_until_quiet(pair);
+	assert_int_equal(pair->taken, TOTAL);
+	assert_false(pair->damaged);
+	assert_true(pair->stream.in[TL_SSH_DATA].capacity < TL_SSH_WINDOW_WIDE);
+}
+
+static void what_is_near_keeps_the_window_that_it_has(void **state)
+{
+	struct pair *pair = *state;
+
+	tick_ns = 0;
+	pair->reading = true;
+	run_until_quiet(pair);
+	assert_int_equal(pair->taken, TOTAL);
+	assert_int_equal(pair->stream.window, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +315,11 @@ int main(void)
 			a_reader_that_stops_makes_the_writer_wait_in_bounded_memory, set_up,
 			tear_down),
 		cmocka_unit_test_setup_teardown(what_waited_arrives_whole_and_in_order, set_up,
+						tear_down),
+		cmocka_unit_test_setup_teardown(
+			what_is_far_away_gets_a_wide_window_and_one_that_waits_still_has_a_bound,
+			set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_is_near_keeps_the_window_that_it_has, set_up,
 						tear_down),
 	};
 
