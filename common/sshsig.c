@@ -108,7 +108,7 @@ int tl_sshsig_verify(const char *signature, const char *name_space, const void *
 {
 	tl_auto(tl_buf) struct tl_buf blob = TL_BUF_INIT(TL_SSHSIG_MAX);
 	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(SIGNED_MAX);
-	struct fields fields;
+	struct fields fields = {0}; /* gcc with -fsanitize=thread does not see that it is filled */
 	int rc = read_armour(signature, &blob, err);
 
 	if (rc == 0)

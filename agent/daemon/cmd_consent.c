@@ -41,6 +41,8 @@ static void show_ask(const json_t *ask)
 	print_row("account", ask, "engineer");
 	print_row("ticket", ask, "ticket");
 	print_row("why", ask, "purpose");
+	if (json_object_get(ask, "user"))
+		print_row("runs as", ask, "user");
 	print_row("lane", ask, "lane");
 	print_scopes(json_object_get(ask, "scopes"));
 	if (json_is_true(json_object_get(ask, "four_eyes")))
@@ -115,6 +117,8 @@ static void decide(struct watch *watch, const json_t *ask)
 
 static void show_indicator(const json_t *session)
 {
+	if (json_is_true(json_object_get(session, "break_glass")))
+		printf("\n*** EMERGENCY ACCESS: nobody here was asked. ***");
 	printf("\n*** A remote session is open: ");
 	tl_cmd_print_text(text_of(session, "name"));
 	printf(", ticket ");

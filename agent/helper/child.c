@@ -18,6 +18,8 @@
 #include <towline/str.h>
 #include <unistd.h>
 
+#include "helper/login.h"
+
 #define SAFE_FD 32 /* above every number that descriptors are mapped to */
 
 static const struct {
@@ -91,18 +93,30 @@ int tl_account_self(struct tl_account *ret_account, struct tl_err *err)
 	return tl_account_find(number, ret_account, err);
 }
 
-enum step { STEP_FDS, STEP_SESSION, STEP_ACCOUNT, STEP_CAPABILITY, STEP_CONFINE, STEP_EXEC };
+enum step {
+	STEP_LOGIN,
+	STEP_FDS,
+	STEP_SESSION,
+	STEP_ACCOUNT,
+	STEP_CAPABILITY,
+	STEP_CONFINE,
+	STEP_EXEC
+};
 
-static const char *const step_texts[] = {"its descriptors cannot be set up",
+static const char *const step_texts[] = {"the account's session cannot be opened",
+					 "its descriptors cannot be set up",
 					 "it cannot lead a session",
 					 "the account cannot be taken on",
 					 "the right to read cannot be kept",
 					 "it cannot be confined",
 					 "it cannot be executed"};
 
+#define LEADER (-1) /* no failure: `number` is the program's process */
+
 struct failure {
 	int step;
-	int sys_errno;
+	int number;	/* errno */
+	char text[200]; /* STEP_LOGIN: the sentence */
 };
 
 static int map_fds(const struct tl_child_spec *spec, int *status_fd)
@@ -122,7 +136,7 @@ static int map_fds(const struct tl_child_spec *spec, int *status_fd)
 	return close_range((unsigned)spec->fd_count, ~0u, CLOSE_RANGE_CLOEXEC);
 }
 
-static int lead_session(const struct tl_child_spec *spec)
+static int lead_session(bool terminal)
 {
 	sigset_t none;
 
@@ -132,7 +146,7 @@ static int lead_session(const struct tl_child_spec *spec)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (setsid() < 0)
 		return -1;
-	return spec->terminal ? ioctl(STDIN_FILENO, TIOCSCTTY, 0) : 0;
+	return terminal ? ioctl(STDIN_FILENO, TIOCSCTTY, 0) : 0;
 }
 
 /* systemd spares the helper when memory runs out; what it starts is to be as any other program. */
@@ -204,23 +218,18 @@ static int keep_rights(const struct tl_child_spec *spec)
 
 static void fail_child(int status_fd, enum step step)
 {
-	struct failure failure = {.step = (int)step, .sys_errno = errno};
+	struct failure failure = {.step = (int)step, .number = errno};
 
 	if (write(status_fd, &failure, sizeof(failure)) < 0)
 		_exit(126);
 	_exit(127);
 }
 
-static void run_child(const struct tl_child_spec *spec, int status_fd)
+static void become(const struct tl_child_spec *spec, int status_fd, const char *const *env)
 {
 	bool was_root = geteuid() == 0;
 
-	/* the group bounds what it may take; without it, it runs all the same */
-	if (spec->cgroup_fd > 0 && write(spec->cgroup_fd, "0", 1) < 0)
-		errno = 0;
-	if (map_fds(spec, &status_fd) != 0)
-		fail_child(status_fd, STEP_FDS);
-	if (lead_session(spec) != 0)
+	if (lead_session(spec->terminal) != 0)
 		fail_child(status_fd, STEP_SESSION);
 	umask(spec->umask);
 	stand_in_line();
@@ -232,9 +241,101 @@ static void run_child(const struct tl_child_spec *spec, int status_fd)
 		fail_child(status_fd, STEP_CONFINE);
 	if (spec->directory && chdir(spec->directory) != 0 && chdir("/") != 0)
 		fail_child(status_fd, STEP_EXEC);
-	execve(spec->path, (char *const *)(uintptr_t)spec->argv,
-	       (char *const *)(uintptr_t)spec->env);
+	execve(spec->path, (char *const *)(uintptr_t)spec->argv, (char *const *)(uintptr_t)env);
 	fail_child(status_fd, STEP_EXEC);
+}
+
+/* ---- the process that holds an account's session open ------------------------------------------ */
+
+/* What PAM's modules need beyond what the helper keeps for itself: the login's id (pam_loginuid), limits
+ * (pam_limits), records of both. Where it is lacking the modules say so. */
+static void raise_rights(void)
+{
+	static const cap_value_t values[] = {CAP_AUDIT_CONTROL, CAP_AUDIT_WRITE, CAP_SYS_RESOURCE};
+	cap_t caps = cap_get_proc();
+
+	for (size_t i = 0; caps && i < TL_ARRAY_LEN(values); i++) {
+		cap_flag_value_t value = CAP_CLEAR;
+
+		cap_get_flag(caps, values[i], CAP_PERMITTED, &value);
+		cap_set_flag(caps, CAP_EFFECTIVE, 1, &values[i], value);
+	}
+	if (caps && cap_set_proc(caps) != 0)
+		errno = 0;
+	cap_free(caps);
+}
+
+static void end_as(int status)
+{
+	if (WIFSIGNALED(status)) {
+		signal(WTERMSIG(status), SIG_DFL);
+		raise(WTERMSIG(status));
+	}
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 255);
+}
+
+/* The terminal must end with the program, so it is held open here no longer. */
+static void let_go_of_terminal(void)
+{
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int i = 0; i < 3; i++)
+		if (fd < 0 || dup2(fd, i) < 0)
+			close(i);
+}
+
+static void watch_over(struct tl_login_session *session, pid_t leader)
+{
+	int status = 0;
+
+	tl_login_enter(session, leader);
+	let_go_of_terminal();
+	while (waitpid(leader, &status, 0) < 0 && errno == EINTR)
+		;
+	tl_login_close(session);
+	end_as(status);
+}
+
+static void hold_session(const struct tl_child_spec *spec, int status_fd)
+{
+	struct failure failure = {.step = STEP_LOGIN};
+	struct tl_login_session *session = NULL;
+	struct tl_err err = TL_ERR_INIT;
+	const char *const *env;
+
+	/* It executes nothing, so that nothing closes the helper's descriptors for it. */
+	if (close_range((unsigned)spec->fd_count, (unsigned)status_fd - 1, 0) != 0 ||
+	    close_range((unsigned)status_fd + 1, ~0u, 0) != 0)
+		fail_child(status_fd, STEP_FDS);
+	if (lead_session(false) != 0)
+		fail_child(status_fd, STEP_SESSION);
+	raise_rights();
+	if (tl_login_open(spec->login, spec->account, &session, &err) != 0) {
+		snprintf(failure.text, sizeof(failure.text), "%s", tl_err_text(&err));
+		_exit(write(status_fd, &failure, sizeof(failure)) < 0 ? 126 : 127);
+	}
+	env = tl_login_environment(session, spec->env);
+	failure = (struct failure){.step = LEADER, .number = env ? fork() : -1};
+	if (failure.number == 0)
+		become(spec, status_fd, env);
+	if (failure.number < 0 || write(status_fd, &failure, sizeof(failure)) < 0) {
+		tl_login_close(session);
+		fail_child(status_fd, STEP_SESSION);
+	}
+	close(status_fd);
+	watch_over(session, failure.number);
+}
+
+static void run_child(const struct tl_child_spec *spec, int status_fd)
+{
+	/* the group bounds what it may take; without it, it runs all the same */
+	if (spec->cgroup_fd > 0 && write(spec->cgroup_fd, "0", 1) < 0)
+		errno = 0;
+	if (map_fds(spec, &status_fd) != 0)
+		fail_child(status_fd, STEP_FDS);
+	if (spec->login && spec->account && spec->account->name[0] && geteuid() == 0)
+		hold_session(spec, status_fd);
+	become(spec, status_fd, spec->env);
 }
 
 static bool is_readable(int fd)
@@ -253,12 +354,43 @@ static bool is_readable(int fd)
 	}
 }
 
+/* Reads until the program is executed or its start has failed: 1, with *ret_failure; 0 when it runs; TL_ETIMEOUT. */
+static int await_start(int fd, pid_t *leader, struct failure *ret_failure)
+{
+	ssize_t got;
+
+	for (;;) {
+		if (!is_readable(fd))
+			return TL_ETIMEOUT;
+		do
+			got = read(fd, ret_failure, sizeof(*ret_failure));
+		while (got < 0 && errno == EINTR);
+		if (got != sizeof(*ret_failure) || ret_failure->step != LEADER)
+			break;
+		*leader = ret_failure->number;
+	}
+	if (got == 0)
+		return 0;
+	if (got != sizeof(*ret_failure) || ret_failure->step < 0 || ret_failure->step > STEP_EXEC)
+		*ret_failure = (struct failure){.step = STEP_EXEC, .number = EIO};
+	ret_failure->text[sizeof(ret_failure->text) - 1] = '\0';
+	return 1;
+}
+
+static int explain(const struct tl_child_spec *spec, const struct failure *failure,
+		   struct tl_err *err)
+{
+	if (failure->step == STEP_LOGIN)
+		return tl_err_set(err, TL_EDENIED, "%s", failure->text);
+	return tl_err_sys(err, TL_EIO, failure->number, "%s: %s", spec->path,
+			  step_texts[failure->step]);
+}
+
 int tl_child_start(const struct tl_child_spec *spec, pid_t *ret_pid, struct tl_err *err)
 {
 	struct failure failure;
-	int status[2];
-	ssize_t got;
-	pid_t pid;
+	int status[2], rc;
+	pid_t pid, leader;
 
 	if (pipe2(status, O_CLOEXEC) != 0)
 		return tl_err_sys(err, TL_EIO, errno, "%s cannot be started", spec->path);
@@ -270,25 +402,23 @@ int tl_child_start(const struct tl_child_spec *spec, pid_t *ret_pid, struct tl_e
 		close(status[0]);
 		return tl_err_sys(err, TL_EIO, errno, "%s cannot be started", spec->path);
 	}
-	if (!is_readable(status[0])) {
-		close(status[0]);
+	leader = pid;
+	rc = await_start(status[0], &leader, &failure);
+	close(status[0]);
+	if (rc == TL_ETIMEOUT) {
 		kill(pid, SIGKILL);
+		kill(leader, SIGKILL);
 		return tl_err_set(err, TL_ETIMEOUT, "%s did not start in %d seconds", spec->path,
 				  TL_CHILD_START_MS / 1000);
 	}
-	do
-		got = read(status[0], &failure, sizeof(failure));
-	while (got < 0 && errno == EINTR);
-	close(status[0]);
-	if (got == 0) {
-		*ret_pid = pid;
-		return 0;
+	if (rc != 0) {
+		waitpid(pid, NULL, 0);
+		return explain(spec, &failure, err);
 	}
-	waitpid(pid, NULL, 0);
-	if (got != sizeof(failure) || failure.step < 0 || failure.step > STEP_EXEC)
-		return tl_err_set(err, TL_EIO, "%s cannot be started", spec->path);
-	return tl_err_sys(err, TL_EIO, failure.sys_errno, "%s: %s", spec->path,
-			  step_texts[failure.step]);
+	*ret_pid = pid;
+	if (spec->ret_leader)
+		*spec->ret_leader = leader;
+	return 0;
 }
 
 /* Field 6 of proc(5) stat; the name in field 2 may hold anything but ends at the last ')'. */

@@ -24,6 +24,8 @@ TL_MUST_CHECK int tl_account_self(struct tl_account *ret_account, struct tl_err 
 
 #define TL_CHILD_FDS_MAX 8
 
+struct tl_login; /* login.h */
+
 struct tl_child_spec {
 	const char *path;
 	const char *const *argv;
@@ -36,7 +38,11 @@ struct tl_child_spec {
 	bool read_all; /* as root: keeps CAP_DAC_READ_SEARCH beyond the change of account */
 	bool examine;  /* with read_all: CAP_SYS_PTRACE, CAP_SYSLOG and CAP_NET_ADMIN, too */
 	bool no_new_rights; /* set-user-ID programs and file capabilities give it and its children nothing */
-	mode_t umask;  /* of the child */
+	mode_t umask; /* of the child */
+	/* As root, for an account with a name: it is started inside a session of the account, by a process that
+	 * waits for it and ends as it did. *ret_leader receives the program's own id. */
+	const struct tl_login *login;
+	pid_t *ret_leader;
 	int cgroup_fd; /* cgroup.procs of the group that it joins; 0: it stays in ours */
 };
 

@@ -29,6 +29,7 @@ struct tl_helper_options {
 	const char
 		*agent_state; /* directory with the enrolment; NULL: the agent tells by `hello` */
 	enum tl_consent_flag consent;
+	const char *pam_dir; /* NULL: /etc/pam.d */
 };
 
 struct tl_helper {

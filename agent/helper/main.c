@@ -41,6 +41,7 @@ static int run(const struct tl_cli *cli, struct tl_err *err)
 		.state_dir = value_or(cli, "state", STATE_DIR),
 		.agent_user = value_or(cli, "agent-user", geteuid() == 0 ? AGENT_USER : NULL),
 		.agent_state = tl_cli_get(cli, "agent-state"),
+		.pam_dir = tl_cli_get(cli, "pam-dir"),
 	};
 	tl_auto(tl_helper) struct tl_helper *helper = NULL;
 	int rc = parse_consent(tl_cli_get(cli, "consent"), &options.consent, err);
@@ -88,6 +89,7 @@ static const struct tl_cli_option run_options[] = {
 	{0, "agent-state", "DIR",
 	 "The agent's state directory: an enrolment found there is pinned before the agent "
 	 "speaks."},
+	{0, "pam-dir", "DIR", "Directory of the PAM service \"towline\" (/etc/pam.d)."},
 	{0, "consent", "ask|yes|no",
 	 "Who answers requests for sessions: a person (ask), or this flag, for demonstrations. As "
 	 "root, "

@@ -10,8 +10,10 @@ int tl_privilege_drop(struct tl_err *err)
 	/* FOWNER: the mode of a terminal that was given to its user before. */
 	static const cap_value_t kept[] = {CAP_CHOWN, CAP_DAC_READ_SEARCH, CAP_FOWNER,
 					   CAP_KILL,  CAP_SETGID,	   CAP_SETUID};
-	/* Not used here, but given to the collector where policy says so (collect.privileged). */
-	static const cap_value_t given[] = {CAP_SYS_PTRACE, CAP_SYSLOG, CAP_NET_ADMIN};
+	/* Not used here, but given to the collector where policy says so (collect.privileged), and raised where an
+	 * account's session is opened (login.h). */
+	static const cap_value_t given[] = {CAP_SYS_PTRACE,    CAP_SYSLOG,	CAP_NET_ADMIN,
+					    CAP_AUDIT_CONTROL, CAP_AUDIT_WRITE, CAP_SYS_RESOURCE};
 	cap_t caps, have;
 	int rc = 0;
 

@@ -5,6 +5,7 @@
 #include <towline/jwt.h>
 #include <towline/log.h>
 
+#include "helper/alarm.h"
 #include "helper/helper.h"
 #include "helper/indicator.h"
 
@@ -37,6 +38,10 @@ json_t *tl_session_json(struct tl_session *session)
 
 	if (json)
 		tl_company_describe(&session->company, json);
+	if (json && grant->user[0])
+		json_object_set_new(json, "user", json_string(grant->user));
+	if (json && grant->break_glass)
+		json_object_set_new(json, "break_glass", json_true());
 	if (json && session->started_ms) {
 		tl_time_rfc3339(session->started_ms, text);
 		json_object_set_new(json, "started", json_string(text));
@@ -101,7 +106,9 @@ static void reply_decision(struct tl_session *session)
 		.ticket = session->grant.ticket,
 		.uid = session->by_policy ? geteuid() : consent->uid,
 		.decision = decision,
-		.by = session->by_policy ? "policy" : "person",
+		.by = session->grant.break_glass ? "break-glass"
+		      : session->by_policy	 ? "policy"
+						 : "person",
 		.scopes = consent->given_scopes,
 	};
 	tl_auto(tl_buf) struct tl_buf jws = TL_BUF_INIT(TL_JWT_MAX);
@@ -313,6 +320,10 @@ static void begin(struct tl_session *session)
 			       TL_S("session", session->grant.session));
 		answer_by_itself(session, helper->options.consent == TL_CONSENT_FLAG_YES,
 				 "refused by the flag --consent no");
+	} else if (session->grant.break_glass) {
+		/* Before anything runs in it. */
+		tl_alarm_break_glass(&session->grant);
+		answer_by_itself(session, true, "");
 	} else if (helper->policy.sessions_unattended) {
 		answer_by_itself(session, true, "");
 	} else {
@@ -383,7 +394,7 @@ void tl_session_conn_gone(struct tl_session *session, const struct tl_conn *conn
 			continue;
 		process->conn = NULL;
 		if (!process->exited)
-			tl_child_signal_session(process->pid, SIGHUP);
+			tl_child_signal_session(process->leader, SIGHUP);
 	}
 	if (session->attached == conn)
 		session->attached = NULL;

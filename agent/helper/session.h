@@ -30,7 +30,8 @@ enum tl_session_event {
 struct tl_process {
 	struct tl_process *next;
 	struct tl_id id;
-	pid_t pid;
+	pid_t pid;	      /* to wait for */
+	pid_t leader;	      /* the program itself (spawn.h) */
 	struct tl_conn *conn; /* who started it; NULL once it has gone */
 	struct tl_ask *waiter;
 	bool exited;

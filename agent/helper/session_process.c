@@ -6,6 +6,7 @@
 
 #include "core/offspring.h"
 #include "helper/helper.h"
+#include "helper/login.h"
 #include "helper/session.h"
 #include "helper/spawn.h"
 
@@ -68,14 +69,16 @@ static int find_account(const struct tl_session *session, struct tl_account *ret
 	return 0;
 }
 
-static struct tl_process *process_new(struct tl_session *session, pid_t pid, struct tl_conn *conn)
+static struct tl_process *process_new(struct tl_session *session, const struct tl_spawned *spawned,
+				      struct tl_conn *conn)
 {
 	struct tl_process *process = calloc(1, sizeof(*process));
 
 	if (!process)
 		return NULL;
 	process->id = tl_id_new(session->helper->clock);
-	process->pid = pid;
+	process->pid = spawned->pid;
+	process->leader = spawned->leader;
 	process->conn = conn;
 	process->next = session->processes;
 	session->processes = process;
@@ -93,6 +96,11 @@ static void answer_spawned(struct tl_ask *ask, const struct tl_process *process,
 int tl_session_spawn(struct tl_session *session, const struct tl_session_spawn *spawn,
 		     struct tl_ask *ask, struct tl_err *err)
 {
+	const struct tl_login login = {
+		.pam_dir = session->helper->options.pam_dir,
+		.engineer = session->grant.engineer,
+		.ticket = session->grant.ticket,
+	};
 	struct tl_account account;
 	struct tl_spawned spawned;
 	const struct tl_process *process;
@@ -111,6 +119,7 @@ int tl_session_spawn(struct tl_session *session, const struct tl_session_spawn *
 		rc = tl_spawn(
 			&(struct tl_spawn_spec){
 				.account = &account,
+				.login = &login,
 				.session = session->grant.session,
 				.command = is_subsystem(spawn) ? NULL : spawn->command,
 				.sftp = is_subsystem(spawn),
@@ -122,7 +131,7 @@ int tl_session_spawn(struct tl_session *session, const struct tl_session_spawn *
 			&spawned, err);
 	if (rc != 0)
 		return rc;
-	process = process_new(session, spawned.pid, ask->conn);
+	process = process_new(session, &spawned, ask->conn);
 	if (process) {
 		tl_log_info("process started", TL_S("session", session->grant.session),
 			    TL_S("kind", spawn->kind), TL_S("user", account.name),
@@ -130,7 +139,7 @@ int tl_session_spawn(struct tl_session *session, const struct tl_session_spawn *
 		answer_spawned(ask, process, &spawned);
 	} else {
 		rc = tl_err_set(err, TL_ENOMEM, "out of memory");
-		tl_child_signal_session(spawned.pid, SIGKILL);
+		tl_child_signal_session(spawned.leader, SIGKILL);
 	}
 	for (size_t i = 0; i < spawned.fd_count; i++)
 		close(spawned.fds[i]);
@@ -219,7 +228,7 @@ static bool started(const struct tl_session *session, const struct tl_offspring 
 	const struct tl_process *process = session->processes;
 
 	/* A number is not given away while it still names somebody's session. */
-	while (process && process->pid != offspring->sid &&
+	while (process && process->leader != offspring->sid &&
 	       (process->exited || process->pid != offspring->top))
 		process = process->next;
 	return process != NULL;
@@ -252,12 +261,23 @@ struct signalling {
 	unsigned count;
 };
 
+/* It ends by itself after its program, once the account's session is closed, as does what closes it. */
+static bool holds_session(const struct tl_session *session, pid_t sid)
+{
+	const struct tl_process *process = session->processes;
+
+	while (process && (process->pid != sid || process->leader == sid))
+		process = process->next;
+	return process != NULL;
+}
+
 static void signal_one(void *arg, const struct tl_offspring *offspring)
 {
 	struct signalling *signalling = arg;
 	const struct tl_session *session = signalling->session;
 
 	if (owner_of(session->helper, offspring) == session &&
+	    !holds_session(session, offspring->sid) &&
 	    kill(offspring->pid, signalling->number) == 0)
 		signalling->count++;
 }
@@ -270,7 +290,7 @@ unsigned tl_session_signal_all(const struct tl_session *session, int number)
 	for (const struct tl_process *process = session->processes; process && number > 0;
 	     process = process->next) {
 		if (!process->exited)
-			kill(-process->pid, number);
+			kill(-process->leader, number);
 	}
 	tl_offspring_walk(signal_one, &signalling);
 	return signalling.count;

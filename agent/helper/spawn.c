@@ -122,7 +122,8 @@ static const char *find_sftp_server(void)
 /* Without a shell: a start-up file's output would break the protocol. It starts nothing: what it may not
  * do by itself, it need not. */
 static int start_sftp(const struct tl_spawn_spec *spec, const struct ends *ends,
-		      const struct tl_strv *env, pid_t *ret_pid, struct tl_err *err)
+		      const struct tl_strv *env, pid_t *ret_pid, pid_t *ret_leader,
+		      struct tl_err *err)
 {
 	static const char *const argv[] = {"sftp-server", NULL};
 	const char *path = find_sftp_server();
@@ -139,6 +140,8 @@ static int start_sftp(const struct tl_spawn_spec *spec, const struct ends *ends,
 			.fds = ends->child,
 			.fd_count = 3,
 			.account = spec->account,
+			.login = spec->login,
+			.ret_leader = ret_leader,
 			.directory = spec->account->home,
 			.no_new_rights = true,
 			.umask = SESSION_UMASK,
@@ -147,7 +150,7 @@ static int start_sftp(const struct tl_spawn_spec *spec, const struct ends *ends,
 }
 
 static int start(const struct tl_spawn_spec *spec, const struct ends *ends,
-		 const struct tl_strv *env, pid_t *ret_pid, struct tl_err *err)
+		 const struct tl_strv *env, pid_t *ret_pid, pid_t *ret_leader, struct tl_err *err)
 {
 	const char *base = strrchr(spec->account->shell, '/');
 	char login_name[PATH_MAX + 1];
@@ -161,6 +164,8 @@ static int start(const struct tl_spawn_spec *spec, const struct ends *ends,
 		.fds = ends->child,
 		.fd_count = 3,
 		.account = spec->account,
+		.login = spec->login,
+		.ret_leader = ret_leader,
 		.directory = spec->account->home,
 		.terminal = spec->term != NULL,
 		.umask = SESSION_UMASK,
@@ -174,18 +179,19 @@ int tl_spawn(const struct tl_spawn_spec *spec, struct tl_spawned *ret_spawned, s
 {
 	tl_cleanup(ends_clear) struct ends ends = {{-1, -1, -1}, {-1, -1, -1}, 0};
 	tl_auto(tl_strv) struct tl_strv env = TL_STRV_INIT;
-	pid_t pid;
+	pid_t pid, leader;
 	int rc;
 
 	if (make_environment(spec, &env) != 0)
 		return tl_err_set(err, TL_ENOMEM, "out of memory");
 	rc = spec->term && !spec->sftp ? open_terminal(spec, &ends, err) : open_pipes(&ends, err);
 	if (rc == 0)
-		rc = spec->sftp ? start_sftp(spec, &ends, &env, &pid, err)
-				: start(spec, &ends, &env, &pid, err);
+		rc = spec->sftp ? start_sftp(spec, &ends, &env, &pid, &leader, err)
+				: start(spec, &ends, &env, &pid, &leader, err);
 	if (rc != 0)
 		return rc;
-	*ret_spawned = (struct tl_spawned){.pid = pid, .fd_count = ends.ours_count};
+	*ret_spawned =
+		(struct tl_spawned){.pid = pid, .leader = leader, .fd_count = ends.ours_count};
 	for (size_t i = 0; i < ends.ours_count; i++)
 		ret_spawned->fds[i] = tl_steal_fd(&ends.ours[i]);
 	return 0;

@@ -12,17 +12,19 @@
 
 struct tl_spawn_spec {
 	const struct tl_account *account;
-	const char *session; /* id: in the environment as TOWLINE_SESSION */
-	const char *command; /* NULL: a login shell */
-	bool sftp;	     /* OpenSSH's sftp-server instead of either; no terminal */
-	const char *term;    /* NULL: pipes */
+	const struct tl_login *login; /* of an account with a name; NULL: none */
+	const char *session;	      /* id: in the environment as TOWLINE_SESSION */
+	const char *command;	      /* NULL: a login shell */
+	bool sftp;		      /* OpenSSH's sftp-server instead of either; no terminal */
+	const char *term;	      /* NULL: pipes */
 	int64_t columns, rows;
 	const json_t *env; /* object; only TERM, LANG and LC_* are taken from it; may be NULL */
 };
 
 struct tl_spawned {
-	pid_t pid;
-	int fds[3]; /* pty master; or stdin, stdout, stderr */
+	pid_t pid;    /* to wait for */
+	pid_t leader; /* the program: another one where a process holds the account's session open */
+	int fds[3];   /* pty master; or stdin, stdout, stderr */
 	size_t fd_count;
 };
 

@@ -36,7 +36,7 @@ struct tl_receipt {
 	const char *help_id; /* of a bundle: the request that it belongs to; NULL: none */
 	uid_t uid;
 	const char *decision; /* "yes", "no", "timeout" */
-	const char *by;	      /* "person", or "policy" where nobody was asked */
+	const char *by;	      /* "person"; "policy" or "break-glass" where nobody was asked */
 	unsigned scopes;      /* 0: none named */
 };
 /* Appends a signed consent receipt. */

@@ -232,7 +232,7 @@ static int session_signal(void *app, struct tl_ask *ask, struct tl_err *err)
 	if (!args.signal || tl_signal_parse(args.signal, &number) != 0)
 		return tl_err_set(err, TL_EINVAL, "the signal is none that RFC 4254 names");
 	if (!process->exited)
-		kill(-process->pid, number);
+		kill(-process->leader, number);
 	tl_ask_reply(ask, NULL, NULL, 0);
 	return 0;
 }

@@ -244,6 +244,19 @@ static bool move_out(struct tl_process *process, enum end end)
 	return true;
 }
 
+/* At the end of a terminal's shell somebody reads: what was done belongs on the ticket. */
+static void ask_for_note(const struct tl_process *process)
+{
+	char sentence[160];
+
+	if (!process->is_pty || process->channel->program != TL_SSH_SHELL)
+		return;
+	snprintf(sentence, sizeof(sentence),
+		 "for the ticket, what was done: towline session note %s 'TEXT'",
+		 process->config.session);
+	tl_ssh_channel_say(process->channel, sentence);
+}
+
 /* The end is told when the program has gone and all it wrote was read. A terminal that somebody in
  * the background still holds open is at its end when it is empty. */
 static void tell_end(struct tl_process *process)
@@ -259,6 +272,7 @@ static void tell_end(struct tl_process *process)
 	if (!process->exited || !drained || process->told)
 		return;
 	process->told = true;
+	ask_for_note(process);
 	tl_ssh_stream_finish(&process->channel->stream, process->exit_status,
 			     process->exit_signal[0] ? process->exit_signal : NULL);
 }

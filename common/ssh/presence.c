@@ -37,15 +37,15 @@ static verify_function *find_next(void)
 /* No other signature of SSH is over as few bytes: the shortest login has 143. libssh finds this function before
  * OpenSSL's because the program exports it. */
 __attribute__((visibility("default"), used)) int
-EVP_DigestVerify(EVP_MD_CTX *context, const unsigned char *signature, size_t signature_len,
-		 const unsigned char *data, size_t len)
+EVP_DigestVerify(EVP_MD_CTX *ctx, const unsigned char *sigret, size_t siglen,
+		 const unsigned char *tbs, size_t tbslen)
 {
 	verify_function *next = find_next();
-	int rc = next ? next(context, signature, signature_len, data, len) : -1;
+	int rc = next ? next(ctx, sigret, siglen, tbs, tbslen) : -1;
 
-	if (rc == 1 && watched && len == SIGNED_LEN) {
+	if (rc == 1 && watched && tbslen == SIGNED_LEN) {
 		watched->seen = true;
-		watched->absent |= !(data[HASH_LEN] & USER_PRESENT);
+		watched->absent |= !(tbs[HASH_LEN] & USER_PRESENT);
 	}
 	return rc;
 }

@@ -5,7 +5,7 @@ find_package(Threads REQUIRED)
 set(modules
     uv:libuv jansson:jansson yaml:yaml-0.1 crypto:libcrypto ssl:libssl curl:libcurl ssh:libssh
     archive:libarchive zstd:libzstd pcre2:libpcre2-8 hs:libhs sqlite:sqlite3 pq:libpq
-    systemd:libsystemd seccomp:libseccomp cap:libcap)
+    systemd:libsystemd seccomp:libseccomp cap:libcap pam:pam)
 if(BUILD_TESTING)
   list(APPEND modules cmocka:cmocka)
 endif()

@@ -124,6 +124,17 @@ void tl_broker_expect(struct tl_broker *broker, const char *session)
 	pthread_mutex_unlock(&broker->lock);
 }
 
+void tl_broker_forget(struct tl_broker *broker, const char *session)
+{
+	struct seat *seat;
+
+	pthread_mutex_lock(&broker->lock);
+	seat = find(broker, session, EXPECTED);
+	if (seat)
+		drop(broker, seat);
+	pthread_mutex_unlock(&broker->lock);
+}
+
 int tl_broker_wait(struct tl_broker *broker, const char *session, tl_broker_result *on_result,
 		   void *arg, struct tl_err *err)
 {

@@ -27,6 +27,9 @@ typedef void tl_broker_result(void *arg, int fd, const char *refusal);
 #define TL_BROKER_EXPECTED 256
 void tl_broker_expect(struct tl_broker *broker, const char *session);
 
+/* Nobody will wait any more: what was kept is let go, and a stream in it closed. One who waits stays. */
+void tl_broker_forget(struct tl_broker *broker, const char *session);
+
 /* Starts waiting; an outcome that is there already is told before this returns. TL_EEXIST when somebody waits for that session already. */
 TL_MUST_CHECK int tl_broker_wait(struct tl_broker *broker, const char *session,
 				 tl_broker_result *on_result, void *arg, struct tl_err *err);

@@ -83,13 +83,11 @@ static void begin(struct tl_http_call *call, struct callhome_call *c, bool offer
 	struct callhome *callhome = calloc(1, sizeof *callhome);
 	struct tl_err err = TL_ERR_INIT;
 	struct tl_change change;
-	int r = callhome ? 0 : tl_err_set(&err, TL_ENOMEM, "out of memory");
+	int r;
 
-	if (r == 0) {
-		tl_change_init(&change, call, note_callhome, c);
-		r = tl_change_run(&change, &err);
-	}
-	if (r) {
+	tl_change_init(&change, call, note_callhome, c);
+	r = callhome ? tl_change_run(&change, &err) : tl_err_set(&err, TL_ENOMEM, "out of memory");
+	if (r || !callhome) {
 		free(callhome);
 		tl_reply_failure(call, &c->problem, &err);
 		return;

@@ -81,6 +81,9 @@ TL_MUST_CHECK int tl_desk_recover(struct tl_desk *desk, struct tl_store *store, 
  * assertions that have expired, and uploads that nobody goes on with, are forgotten. Several nodes may do so at once. */
 TL_MUST_CHECK int tl_desk_sweep(struct tl_desk *desk, struct tl_store *store, struct tl_err *err);
 
+/* Every second: sessions of this node that were stopped past it, by a command or another node, end here. */
+TL_MUST_CHECK int tl_desk_attend(struct tl_desk *desk, struct tl_store *store, struct tl_err *err);
+
 static inline struct tl_desk *tl_desk_of(const struct tl_http_call *call)
 {
 	return tl_http_user(call);

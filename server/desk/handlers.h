@@ -24,6 +24,8 @@ void tl_me_show(struct tl_http_call *call);
 void tl_user_list_call(struct tl_http_call *call);
 void tl_user_create_call(struct tl_http_call *call);
 void tl_user_key_create_call(struct tl_http_call *call);
+void tl_user_key_remove_call(struct tl_http_call *call);
+void tl_user_disable_call(struct tl_http_call *call);
 void tl_user_token_create_call(struct tl_http_call *call);
 void tl_token_revoke_call(struct tl_http_call *call);
 void tl_enrolment_token_create_call(struct tl_http_call *call);

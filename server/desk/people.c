@@ -5,6 +5,7 @@
 #include <towline/str.h>
 
 #include "desk/reply.h"
+#include "desk/session_fact.h"
 
 #define SECRET_LEN 32
 
@@ -133,7 +134,9 @@ int tl_user_disable(struct tl_change *change, const char *login, struct tl_err *
 	if (r || (r = tl_store_exec(change->store, "UPDATE app_user SET disabled = 1 WHERE id = $1",
 				    TL_ARGS(TL_ARG_TEXT(id)), NULL, err)))
 		return r;
-	return tell(change, "user.disable", "user", login, NULL, err);
+	if ((r = tell(change, "user.disable", "user", login, NULL, err)))
+		return r;
+	return tl_session_stop_all(change, id, "the engineer was locked out", err);
 }
 
 /* ---- SSH keys --------------------------------------------------------------------------------- */
@@ -219,6 +222,26 @@ int tl_user_list(struct tl_store *store, json_t **ret_list, struct tl_err *err)
 		return r;
 	*ret_list = tl_steal(&users);
 	return 0;
+}
+
+int tl_user_key_remove(struct tl_change *change, const char *login, const char *fingerprint,
+		       struct tl_err *err)
+{
+	char user[TL_ID_LEN + 1];
+	int64_t changed = 0;
+	int r = tl_user_find(change->store, login, user, err);
+
+	if (r || (r = tl_store_exec(change->store,
+				    "DELETE FROM ssh_key WHERE user_id = $1 AND fingerprint = $2",
+				    TL_ARGS(TL_ARG_TEXT(user), TL_ARG_TEXT(fingerprint)), &changed,
+				    err)))
+		return r;
+	if (!changed)
+		return tl_err_set(err, TL_ENOENT, "%s has no key %s", login, fingerprint);
+	if ((r = tell(change, "user.key.remove", "user", login,
+		      json_pack("{s:s}", "fingerprint", fingerprint), err)))
+		return r;
+	return tl_session_stop_all(change, user, "a key of the engineer was taken away", err);
 }
 
 /* ---- tokens ----------------------------------------------------------------------------------- */

@@ -30,12 +30,16 @@ TL_MUST_CHECK int tl_user_add(struct tl_change *change, const struct tl_user_new
 /* The user's id; TL_ENOENT. */
 TL_MUST_CHECK int tl_user_find(struct tl_store *store, const char *login,
 			       char ret_id[static TL_ID_LEN + 1], struct tl_err *err);
-/* TL_ENOENT. A disabled user's keys and tokens are refused from now on. */
+/* TL_ENOENT. A disabled user's keys and tokens are refused from now on, and sessions end: at once where `serve`
+ * does this, else when it looks (tl_desk_attend). */
 TL_MUST_CHECK int tl_user_disable(struct tl_change *change, const char *login, struct tl_err *err);
 /* `line` as in authorized_keys, without options: a plain key, never a certificate. TL_EINVAL, TL_EEXIST
  * when somebody has registered it. */
 TL_MUST_CHECK int tl_user_key_add(struct tl_change *change, const char *login, const char *line,
 				  struct tl_err *err);
+/* Takes the key with this fingerprint away. TL_ENOENT. */
+TL_MUST_CHECK int tl_user_key_remove(struct tl_change *change, const char *login,
+				     const char *fingerprint, struct tl_err *err);
 /* All users with their roles and key fingerprints. */
 TL_MUST_CHECK int tl_user_list(struct tl_store *store, json_t **ret_list, struct tl_err *err);
 

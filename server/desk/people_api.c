@@ -113,6 +113,48 @@ void tl_user_key_create_call(struct tl_http_call *call)
 		tl_http_reply(call, 201, json_pack("{s:s}", "login", m.login));
 }
 
+struct taking {
+	const char *login, *fingerprint; /* fingerprint NULL: everything */
+};
+
+static int take_away(struct tl_change *change, void *arg, struct tl_err *err)
+{
+	const struct taking *taking = arg;
+
+	return taking->fingerprint
+		       ? tl_user_key_remove(change, taking->login, taking->fingerprint, err)
+		       : tl_user_disable(change, taking->login, err);
+}
+
+static void take(struct tl_http_call *call, struct taking *taking)
+{
+	struct tl_err err = TL_ERR_INIT;
+	struct tl_change change;
+
+	tl_change_init(&change, call, take_away, taking);
+	if (tl_change_run(&change, &err))
+		tl_reply_failure(call, NULL, &err);
+	else
+		tl_http_reply(call, 204, NULL);
+}
+
+void tl_user_key_remove_call(struct tl_http_call *call)
+{
+	struct taking taking = {tl_http_param(call, "login"), tl_http_query(call, "fingerprint")};
+
+	if (!taking.fingerprint)
+		tl_http_problem(call, 400, "invalid", "which key? give ?fingerprint=SHA256:…");
+	else
+		take(call, &taking);
+}
+
+void tl_user_disable_call(struct tl_http_call *call)
+{
+	struct taking taking = {.login = tl_http_param(call, "login")};
+
+	take(call, &taking);
+}
+
 static int add_token(struct tl_change *change, void *arg, struct tl_err *err)
 {
 	struct making *m = arg;

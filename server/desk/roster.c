@@ -1,5 +1,6 @@
 #include "desk/roster.h"
 
+#include <stdio.h>
 #include <towline/roster.h>
 #include <towline/sshkey.h>
 #include <towline/str.h>
@@ -47,18 +48,6 @@ static int compare(struct tl_store *store, const struct tl_roster *roster, const
 			  (long long)tl_rows_int(row, 0), (long long)tl_rows_int(row, 0));
 }
 
-static int tell_hosts(struct tl_change *change, int64_t version, struct tl_err *err)
-{
-	tl_auto(tl_rows) struct tl_rows *rows = NULL;
-	int r = tl_store_query(change->store, "SELECT id FROM host WHERE state = 'active'",
-			       TL_NO_ARGS, &rows, err);
-
-	while (r == 0 && (r = tl_rows_next(rows, err)) > 0)
-		r = tl_change_push(change, tl_rows_text(rows, 0), "roster",
-				   json_pack("{s:I}", "version", (json_int_t)version), err);
-	return r;
-}
-
 int tl_roster_publish(struct tl_change *change, const char *pinned,
 		      const struct tl_roster_text *text, struct tl_err *err)
 {
@@ -83,7 +72,7 @@ int tl_roster_publish(struct tl_change *change, const char *pinned,
 								      (json_int_t)roster.count)},
 				err)))
 		return r;
-	return tell_hosts(change, roster.version, err);
+	return 0;
 }
 
 int tl_roster_newest(struct tl_store *store, json_t **ret_document, struct tl_err *err)
@@ -102,4 +91,31 @@ int tl_roster_newest(struct tl_store *store, json_t **ret_document, struct tl_er
 		json_pack("{s:I, s:s, s:s}", "version", (json_int_t)tl_rows_int(row, 0), "roster",
 			  tl_rows_text(row, 1), "signature", tl_rows_text(row, 2));
 	return *ret_document ? 0 : tl_err_set(err, TL_ENOMEM, "out of memory");
+}
+
+int tl_roster_tell(struct tl_desk *desk, struct tl_store *store, int64_t *seen_version,
+		   struct tl_err *err)
+{
+	tl_auto(tl_rows) struct tl_rows *row = NULL, *hosts = NULL;
+	char data[64], topic[TL_TOPIC_MAX];
+	int64_t version;
+	int r = tl_store_row(store, "SELECT COALESCE(MAX(version), 0) FROM roster", TL_NO_ARGS,
+			     &row, err);
+
+	if (r)
+		return r;
+	version = tl_rows_int(row, 0);
+	tl_rows_free(tl_steal(&row));
+	if (version == *seen_version)
+		return 0;
+	*seen_version = version;
+	snprintf(data, sizeof data, "{\"version\":%lld}", (long long)version);
+	r = tl_store_query(store, "SELECT id FROM host WHERE state = 'active'", TL_NO_ARGS, &hosts,
+			   err);
+	while (r == 0 && (r = tl_rows_next(hosts, err)) > 0) {
+		tl_topic_of_host(tl_rows_text(hosts, 0), topic);
+		tl_http_publish(desk->http, topic, NULL, "roster", data);
+		r = 0;
+	}
+	return r;
 }

@@ -1,6 +1,7 @@
 #include "desk/session_fact.h"
 
 #include <stdio.h>
+#include <towline/log.h>
 #include <towline/str.h>
 
 #include "desk/desk.h"
@@ -256,6 +257,73 @@ int tl_session_ask_stop(struct tl_change *change, const struct tl_session_row *r
 			      json_pack("{s:s, s:s}", "session", row->id, "reason", reason), err);
 }
 
+#define IS_LIVE "state IN ('requested', 'consented', 'open')"
+
+int tl_session_stop_all(struct tl_change *change, const char *user, const char *reason,
+			struct tl_err *err)
+{
+	for (;;) {
+		tl_auto(tl_rows) struct tl_rows *found = NULL;
+		struct tl_session_row row;
+		int r = tl_store_row(change->store,
+				     "SELECT id FROM session WHERE user_id = $1 AND " IS_LIVE
+				     " AND end_reason IS NULL ORDER BY id LIMIT 1",
+				     TL_ARGS(TL_ARG_TEXT(user)), &found, err);
+
+		if (r)
+			return r == TL_ENOENT ? 0 : r;
+		r = tl_session_load(change->store, tl_rows_text(found, 0), &row, err);
+		tl_rows_free(tl_steal(&found));
+		if (r || (r = tl_session_ask_stop(change, &row, reason, err)))
+			return r;
+	}
+}
+
+/* ---- stops that came by another way -------------------------------------------------------------
+ * A command of this relay, or another node, has marked a session: this process carries it and ends it. */
+
+static void stop_here(struct tl_desk *desk, struct tl_store *store, const struct tl_rows *row)
+{
+	const char *session = tl_rows_text(row, 0), *reason = tl_rows_text(row, 3);
+	const struct tl_session_end end = {.reason = reason};
+	struct tl_err err = TL_ERR_INIT;
+	char topic[TL_TOPIC_MAX];
+	tl_auto(tl_buf) struct tl_buf text = TL_BUF_INIT(2048);
+	tl_json *data = json_pack("{s:s, s:s}", "session", session, "reason", reason);
+
+	if (tl_streq(tl_rows_text(row, 1), "requested") &&
+	    tl_session_ended(desk, store, session, &end, &err))
+		tl_log_error("a session could not be ended", TL_S("session", session),
+			     TL_ERR(&err));
+	tl_broker_refuse(desk->broker, session, reason);
+	if (tl_broker_stop_session(desk->broker, session, reason) == 0)
+		tl_log_info("session stopped", TL_S("session", session), TL_S("reason", reason));
+	tl_topic_of_host(tl_rows_text(row, 2), topic);
+	tl_json_write(&text, data);
+	if (desk->http && tl_buf_check(&text) == 0)
+		tl_http_publish(desk->http, topic, NULL, "stop", tl_buf_str(&text));
+}
+
+int tl_desk_attend(struct tl_desk *desk, struct tl_store *store, struct tl_err *err)
+{
+	char last[TL_ID_LEN + 1] = "";
+
+	for (;;) {
+		tl_auto(tl_rows) struct tl_rows *row = NULL;
+		int r = tl_store_row(store,
+				     "SELECT id, state, host_id, end_reason FROM session "
+				     "WHERE node = $1 AND id > $2 AND " IS_LIVE
+				     " AND end_reason IS NOT NULL ORDER BY id LIMIT 1",
+				     TL_ARGS(TL_ARG_TEXT(desk->node), TL_ARG_TEXT(last)), &row,
+				     err);
+
+		if (r)
+			return r == TL_ENOENT ? 0 : r;
+		copy(last, sizeof last, row, 0);
+		stop_here(desk, store, row);
+	}
+}
+
 /* ---- what the front door tells (desk/session.h) ------------------------------------------------ */
 
 struct told {
@@ -281,7 +349,7 @@ static int end_everywhere(struct tl_change *change, const struct tl_session_row 
 static int note_told(struct tl_change *change, void *arg, struct tl_err *err)
 {
 	const struct told *told = arg;
-	struct tl_session_row row;
+	struct tl_session_row row = {.id = ""};
 	int r = tl_session_load(change->store, told->session, &row, err);
 
 	if (r)

@@ -59,5 +59,8 @@ TL_MUST_CHECK int tl_session_tell(struct tl_change *change, const struct tl_sess
 /* Somebody wants it stopped: noted, and pushed to the host. */
 TL_MUST_CHECK int tl_session_ask_stop(struct tl_change *change, const struct tl_session_row *row,
 				      const char *reason, struct tl_err *err);
+/* The same for all that an engineer has open or asks for: the engineer's rights are gone. */
+TL_MUST_CHECK int tl_session_stop_all(struct tl_change *change, const char *user,
+				      const char *reason, struct tl_err *err);
 
 #endif

@@ -226,11 +226,18 @@ static int request_session(struct tl_change *change, void *arg, struct tl_err *e
 	tl_auto(tl_buf) struct tl_buf jws = TL_BUF_INIT(GRANT_MAX);
 	tl_auto(tl_rows) struct tl_rows *row = NULL;
 	char ticket[TL_ID_LEN + 1], purpose[513];
-	int r = tl_store_row(change->store, "SELECT id, summary FROM ticket WHERE number = $1",
-			     TL_ARGS(TL_ARG_TEXT(ask->target->ticket)), &row, err);
+	/* The connection may be older than the engineer's rights are. */
+	int r = tl_store_row(change->store,
+			     "SELECT t.id, t.summary, u.disabled FROM ticket t, app_user u "
+			     "WHERE t.number = $1 AND u.id = $2",
+			     TL_ARGS(TL_ARG_TEXT(ask->target->ticket),
+				     TL_ARG_TEXT(ask->engineer->id)),
+			     &row, err);
 
 	if (r)
 		return r;
+	if (tl_rows_int(row, 2))
+		return tl_err_set(err, TL_EAUTH, "%s is locked out", ask->engineer->login);
 	copy(ticket, sizeof ticket, tl_rows_text(row, 0));
 	copy(purpose, sizeof purpose,
 	     ask->purpose && *ask->purpose ? ask->purpose : tl_rows_text(row, 1));

@@ -39,7 +39,8 @@ static int add_pending(struct tl_store *store, const char *host, int64_t now_ms,
 	int r = tl_store_query(
 		store,
 		"SELECT id, state, grant_jws, end_reason FROM session WHERE host_id = $1 "
-		"AND ((state = 'requested' AND expires_ms > $2 AND grant_jws <> '') "
+		"AND ((state = 'requested' AND expires_ms > $2 AND grant_jws <> '' "
+		"AND end_reason IS NULL) "
 		"OR (state IN ('consented', 'open') AND end_reason IS NOT NULL)) ORDER BY id",
 		TL_ARGS(TL_ARG_TEXT(host), TL_ARG_INT(now_ms)), &rows, err);
 

@@ -84,6 +84,7 @@ static int end_all(struct tl_desk *desk, struct tl_store *store, const struct or
 
 		if ((r = tl_session_ended(desk, store, orphan.session, &end, err)))
 			return r;
+		tl_broker_forget(desk->broker, orphan.session);
 		tl_log_warning("a session that nobody ended was closed",
 			       TL_S("session", orphan.session), TL_S("reason", orphans->reason));
 	}

@@ -328,7 +328,7 @@ int tl_http_line_resume(struct tl_http_call *call, const char *protocol, const c
 			const struct tl_line_hello *hello)
 {
 	struct tl_http_line *line;
-	struct tl_line_hello said;
+	struct tl_line_hello said = {.token = ""};
 	int rc;
 
 	if (!wants(call, protocol))

@@ -96,6 +96,24 @@ int tl_relay_user_key_add(const struct tl_cli *cli, struct tl_err *err)
 	return run_change(cli, add_key, &command, err);
 }
 
+struct key_removal {
+	const char *login, *fingerprint;
+};
+
+static int remove_key(struct tl_change *change, void *arg, struct tl_err *err)
+{
+	const struct key_removal *removal = arg;
+
+	return tl_user_key_remove(change, removal->login, removal->fingerprint, err);
+}
+
+int tl_relay_user_key_remove(const struct tl_cli *cli, struct tl_err *err)
+{
+	struct key_removal removal = {tl_cli_operand(cli, 0), tl_cli_operand(cli, 1)};
+
+	return run_change(cli, remove_key, &removal, err);
+}
+
 static int disable_user(struct tl_change *change, void *arg, struct tl_err *err)
 {
 	return tl_user_disable(change, *(const char **)arg, err);

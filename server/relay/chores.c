@@ -4,8 +4,10 @@
 #include <towline/log.h>
 
 #include "desk/attend.h"
+#include "desk/roster.h"
 
 #define SWEEP_EVERY_MS 60000
+#define SLOW_EVERY_MS 10000 /* what need not be quick */
 /* Fewer new connections than this since the last look: the storm, if there was one, is over. */
 #define QUIET 50
 
@@ -64,8 +66,35 @@ static void attend(struct tl_chores *chores)
 		tl_log_warning("who left a session was not written down", TL_ERR(&err));
 }
 
+/* What commands and other nodes have written, and this process has to act on. */
+static void look_around(struct tl_chores *chores)
+{
+	struct tl_desk *desk = &chores->relay->desk;
+	struct tl_err err = TL_ERR_INIT;
+
+	if ((!chores->store && tl_store_open(desk->store_url, &chores->store, &err)) ||
+	    tl_desk_attend(desk, chores->store, &err) ||
+	    tl_roster_tell(desk, chores->store, &chores->roster_version, &err)) {
+		tl_log_warning("the store was not looked at", TL_ERR(&err));
+		tl_store_close(chores->store);
+		chores->store = NULL;
+	}
+}
+
+void tl_chores_clear(struct tl_chores *chores)
+{
+	tl_store_close(chores->store);
+	chores->store = NULL;
+}
+
 void tl_chores_run(struct tl_chores *chores)
 {
+	int64_t now_ms = tl_clock_mono_ms(chores->relay->desk.clock);
+
+	look_around(chores);
+	if (now_ms - chores->slow_ms < SLOW_EVERY_MS)
+		return;
+	chores->slow_ms = now_ms;
 	attend(chores);
 	end_waits(chores);
 	sweep(chores);

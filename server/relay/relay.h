@@ -54,6 +54,7 @@ int tl_relay_revoke_list(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_token_create(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_enrol_token_create(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_host_list(const struct tl_cli *cli, struct tl_err *err);
+int tl_relay_user_key_remove(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_roster_publish(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_host_revoke(const struct tl_cli *cli, struct tl_err *err);
 int tl_relay_audit_verify(const struct tl_cli *cli, struct tl_err *err);

@@ -123,6 +123,7 @@ static void wait_for_end(struct tl_relay *relay, struct tl_http *http, const sig
 		else if (errno == EAGAIN)
 			tl_chores_run(&chores);
 	}
+	tl_chores_clear(&chores);
 }
 
 /* An agent holds a connection: the soft limit of 1,024 files is for programs that use select(). */

@@ -303,6 +303,7 @@ static bool ask(struct tl_bastion *bastion)
 		return false;
 	tl_key_ssh_line(bastion->key, "relay", &line);
 	visit_ask.key_line = tl_buf_str(&line);
+	visit_ask.login_key = guest->by_certificate ? NULL : guest->key_text;
 	bastion->visit = tl_visit_new(guest->front, &visit_ask);
 	return bastion->visit != NULL;
 }

@@ -98,6 +98,8 @@ struct tl_visit_ask {
 	enum tl_lane lane;
 	unsigned scopes;
 	const char *key_line; /* for the grant */
+	const char *
+		login_key; /* registered key that logged in, looked at again; NULL: a certificate did */
 	const struct tl_visit_events *events;
 	void *arg;
 };
@@ -120,8 +122,9 @@ struct tl_guest {
 	char user[256];	  /* as the client said: the target of the bastion lane */
 	char *key_text;	  /* the key that logged in; a certificate's plain key */
 	char certificate_id[TL_CERTIFICATE_NAME_MAX + 1]; /* "": a registered key */
-	unsigned scopes;				  /* that it may ask for */
-	bool may_jump;					  /* to an endpoint, end to end */
+	bool by_certificate;
+	unsigned scopes; /* that it may ask for */
+	bool may_jump;	 /* to an endpoint, end to end */
 	bool logged_in, closing;
 	struct tl_engineer engineer;
 	struct tl_bastion *bastion;   /* NULL until the first program is asked for */

@@ -69,6 +69,7 @@ static void adopt(struct tl_guest *guest, struct key_job *job)
 	guest->scopes = TL_SCOPE_EXEC | TL_SCOPE_FILES;
 	if (plain || certificate->permits_pty)
 		guest->scopes |= TL_SCOPE_TERMINAL;
+	guest->by_certificate = !plain;
 	guest->may_jump = plain || certificate->permits_forwarding;
 	snprintf(guest->certificate_id, sizeof(guest->certificate_id), "%s",
 		 plain ? "" : certificate->key_id);

@@ -207,6 +207,7 @@ struct tl_pipe *tl_pipe_new(struct tl_guest *guest, struct tl_ssh_server_channel
 	pipe->channel = channel;
 	pipe->fd = -1;
 	ask.key_line = tl_buf_str(&line);
+	ask.login_key = guest->by_certificate ? NULL : guest->key_text;
 	snprintf(pipe->reason, sizeof(pipe->reason), "the engineer left");
 	pipe->visit = tl_visit_new(guest->front, &ask);
 	if (!pipe->visit) {

@@ -15,7 +15,7 @@ struct tl_visit {
 	struct tl_engineer engineer;
 	struct tl_session_target target;
 	char target_text[256], address[64], session[27];
-	char *key_line;
+	char *key_line, *login_key;
 	enum tl_lane lane;
 	unsigned scopes;
 	bool granted; /* a worker's result, for the loop to read when the job is done */
@@ -38,6 +38,7 @@ static void visit_free(struct tl_visit *visit)
 		close(visit->record_fd);
 	tl_record_free(visit->record);
 	free(visit->key_line);
+	free(visit->login_key);
 	free(visit);
 	front->visits--;
 	tl_front_settle(front);
@@ -362,6 +363,16 @@ static int claim(void *worker, struct tl_visit *visit, struct tl_err *err)
 	return visit->front->office.claim(worker, &claim, visit->session, &visit->target, err);
 }
 
+/* The connection may be older than what was taken away from the engineer since. */
+static int still_known(void *worker, const struct tl_visit *visit, struct tl_err *err)
+{
+	struct tl_engineer engineer;
+
+	if (!visit->login_key)
+		return 0;
+	return visit->front->office.engineer(worker, visit->login_key, &engineer, err);
+}
+
 static void work_request(void *worker, void *arg, struct tl_err *err)
 {
 	struct tl_visit *visit = arg;
@@ -374,8 +385,10 @@ static void work_request(void *worker, void *arg, struct tl_err *err)
 		.scopes = visit->scopes,
 		.address = visit->address,
 	};
-	int rc = claim(worker, visit, err);
+	int rc = still_known(worker, visit, err);
 
+	if (rc == 0)
+		rc = claim(worker, visit, err);
 	visit->granted = rc == 0;
 	if (rc != TL_ENOENT)
 		return;
@@ -415,8 +428,12 @@ struct tl_visit *tl_visit_new(struct tl_ssh_front *front, const struct tl_visit_
 	if (!visit)
 		return NULL;
 	visit->key_line = strdup(ask->key_line);
-	if (!visit->key_line)
+	visit->login_key = ask->login_key ? strdup(ask->login_key) : NULL;
+	if (!visit->key_line || (ask->login_key && !visit->login_key)) {
+		free(visit->key_line);
+		free(visit->login_key);
 		return NULL;
+	}
 	visit->front = front;
 	visit->refs = 2; /* the owner's and the job's */
 	visit->busy = true;

@@ -131,7 +131,7 @@ int sk_sign(uint32_t algorithm, const uint8_t *data, size_t len, const char *app
 	made->counter = 1;
 	SHA256((const uint8_t *)application, strlen(application), text);
 	text[32] = made->flags;
-	memcpy(text + 33, "\0\0\0\1", 4);
+	memcpy(text + 33, (const uint8_t[]){0, 0, 0, 1}, 4);
 	SHA256(data, len, text + 37);
 	if (EVP_DigestSignInit(context, NULL, algorithm == ALGORITHM_ED25519 ? NULL : EVP_sha256(),
 			       NULL, key) != 1 ||

@@ -103,8 +103,9 @@ def test_recordings_are_exported_for_players_and_readers(relay, engineer, endpoi
 
 
 def test_notes_and_readers_stand_on_the_timeline(relay, engineer, endpoint, ticket):
-    engineer.ssh("bastion", endpoint.name, "true")
+    done = engineer.ssh("bastion", endpoint.name, options=["-tt"], stdin="exit\n")
     session = recorded(relay, ticket, "bastion")
+    assert f"towline session note {session['id']}" in done.stderr
     assert session["note"] is None
     engineer.towline("session", "note", session["id"], "Cleared the spool.")
     engineer.towline("session", "verify", session["id"])

@@ -51,3 +51,4 @@ def test_units_users_and_directories_are_installed(prefix):
     assert names(prefix / "lib/systemd/system") == names(SOURCE / "packaging/systemd")
     assert (prefix / "lib/sysusers.d/towline.conf").is_file()
     assert (prefix / "lib/tmpfiles.d/towline.conf").is_file()
+    assert "account" in (prefix / "lib/pam.d/towline").read_text()

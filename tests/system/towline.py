@@ -176,6 +176,7 @@ class Endpoint:
         self.config = self.directory / "agent.yaml"
         self.policy = self.directory / "policy.yaml"
         self.env = {}  # of the agent and its commands
+        self.helper_options = []
         self.agent = self.helper = None
         for part in ("state", "run", "helper", "helper-run"):
             (self.directory / part).mkdir(mode=0o755 if "run" in part else 0o700)
@@ -202,7 +203,7 @@ class Endpoint:
             return self
         argv = ["run", "--policy", self.policy, "--socket-dir", self.directory / "helper-run",
                 "--state", self.directory / "helper", "--agent-state", self.directory / "state",
-                "--agent-user", str(os.getuid())]
+                "--agent-user", str(os.getuid()), *self.helper_options]
         if self.consent != "ask":
             argv += ["--consent", self.consent]
         self.helper = Program(self.directory / "helper.log", BIN / "towline-helper", *argv)

@@ -467,7 +467,7 @@ static void hellos_that_are_none_are_refused(void **state)
 		"1 - 0 -1",
 		"1 - 0 300001",
 		"1  - 0 0",
-		"1 " TOKEN "A 0 0",
+		("1 " TOKEN "A 0 0"),
 		"1 short 0 0",
 		"1 - 0x1 0",
 		" 1 - 0 0",

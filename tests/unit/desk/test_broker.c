@@ -128,6 +128,21 @@ static void an_expected_session_keeps_a_call_home_for_the_engineer(void **state)
 }
 
 /* The first one's stream, which nobody fetched, must be closed: the sanitizers do not see descriptors. */
+static void what_nobody_comes_for_is_let_go(void **state)
+{
+	struct outcome outcome = {.fd = -1};
+	int fd = some_fd();
+
+	tl_broker_expect(*state, SESSION);
+	assert_int_equal(tl_broker_deliver(*state, SESSION, fd, NULL), 0);
+	tl_broker_forget(*state, SESSION);
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	assert_int_equal(tl_broker_wait(*state, SESSION, on_result, &outcome, NULL), 0);
+	tl_broker_forget(*state, SESSION);
+	tl_broker_refuse(*state, SESSION, "no");
+	assert_int_equal(outcome.calls, 1);
+}
+
 static void expected_sessions_are_bounded(void **state)
 {
 	struct outcome outcome = {.calls = 0};
@@ -175,6 +190,7 @@ int main(void)
 		BROKER_TEST(a_cancelled_wait_is_not_called),
 		BROKER_TEST(a_wait_that_took_too_long_ends),
 		BROKER_TEST(an_expected_session_keeps_a_call_home_for_the_engineer),
+		BROKER_TEST(what_nobody_comes_for_is_let_go),
 		BROKER_TEST(expected_sessions_are_bounded),
 		BROKER_TEST(a_running_session_is_stopped_with_the_reason),
 		BROKER_TEST(a_session_may_end_inside_its_own_stop),
