@@ -8,6 +8,7 @@
 #include <towline/str.h>
 
 #include "collect/bundle_writer.h"
+#include "rescan/bundle.h"
 
 #define JSON_MEMBER_MAX (32 * 1024 * 1024)
 
@@ -330,6 +331,19 @@ static int copy_members(struct rebundle *work, int fd, struct tl_err *err)
 					   err);
 }
 
+/* The second look, as at every bundle that may leave. */
+static int look_again(int fd, struct tl_err *err)
+{
+	tl_auto(tl_rescan) struct tl_rescan *rescan = NULL;
+	int r = lseek(fd, 0, SEEK_SET) == 0
+			? tl_rescan_new(&rescan, err)
+			: tl_err_sys(err, TL_EIO, errno, "the new bundle cannot be read again");
+
+	if (r == 0)
+		r = tl_rescan_bundle(rescan, fd, &tl_bundle_limits_default, err);
+	return r == 0 ? tl_rescan_verdict(rescan, err) : r;
+}
+
 int redact_bundle(const struct redaction *redaction, const char *from, const char *to,
 		  struct tl_err *err)
 {
@@ -344,13 +358,15 @@ int redact_bundle(const struct redaction *redaction, const char *from, const cha
 		r = started(in, &started_s, err);
 	if (r < 0)
 		return r;
-	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	out = open(to, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (out < 0)
 		return tl_err_sys(err, errno == EEXIST ? TL_EEXIST : TL_EIO, errno,
 				  "%s cannot be made", to);
 	r = open_all(&work, out, started_s, err);
 	if (r == 0)
 		r = copy_members(&work, in, err);
+	if (r == 0)
+		r = look_again(out, err);
 	if (r == 0 && fsync(out) != 0)
 		r = tl_err_sys(err, TL_EIO, errno, "%s cannot be written", to);
 	if (r < 0)

@@ -1,4 +1,5 @@
 """towline-agent redact: a filter, a checker of rules, and finished bundles redacted again."""
+import hashlib
 import json
 import os
 import pathlib
@@ -121,6 +122,32 @@ def test_a_bundle_is_redacted_again_by_newer_rules(agent, tmp_path):
     assert report["ruleset"] == manifests[1]["ruleset"]
     inspected, _ = agent("inspect", "new.tar.zst")
     assert "root" in inspected
+
+
+def plant(bundle, member, secret):
+    """The bundle, with a secret in a member that had none: as a redactor would leave it that does not know the secret."""
+    members = unpack(bundle)
+    old = members[member]
+    new = secret.encode() + b" " * (len(old) - len(secret) - 1) + b"\n"
+    plain = bundle.with_suffix("")
+    text = plain.read_bytes().replace(old, new)
+    digests = [hashlib.sha256(content).hexdigest().encode() for content in (old, new)]
+    assert digests[0] in text
+    plain.write_bytes(text.replace(*digests))
+    subprocess.run(["zstd", "-q", "-f", plain, "-o", bundle], check=True)
+
+
+def test_what_is_redacted_again_is_looked_at_again_and_withheld(agent, tmp_path):
+    token = "gh" + "p_k3Vq9ZtB7wXe2LmPc8RdF5gH1jN6sYuA4oT0"
+    agent("collect", "--profile=quick", "--output=old.tar.zst")
+    plant(tmp_path / "old.tar.zst", "root/proc/version", token)
+    agent("redact", "--bundle", "--rules=rules", "old.tar.zst", "--output=new.tar.zst")
+    assert b"[redacted:github-token]" in unpack(tmp_path / "new.tar.zst")["root/proc/version"]
+
+    (tmp_path / "rules" / "blind.yaml").write_text("disable: [github-token]\n")
+    _, err = agent("redact", "--bundle", "--rules=rules", "old.tar.zst", "--output=leak.tar.zst", status=77)
+    assert "withheld" in err and "root/proc/version, line 1" in err and token not in err
+    assert not (tmp_path / "leak.tar.zst").exists()
 
 
 def test_a_bundle_is_never_replaced(agent, tmp_path):
