@@ -78,6 +78,7 @@ static int tear_down(void **state)
 /* Masked, as RFC 6455 §5.3 demands of a client. */
 static size_t make_frame(unsigned char first, const char *bytes, size_t len, unsigned char *frame)
 {
+	static const unsigned char mask[] = {1, 2, 3, 4};
 	size_t at = 2;
 
 	frame[0] = first;
@@ -85,7 +86,7 @@ static size_t make_frame(unsigned char first, const char *bytes, size_t len, uns
 	if (len >= 126)
 		for (int shift = len < 65536 ? 8 : 56; shift >= 0; shift -= 8)
 			frame[at++] = (unsigned char)((uint64_t)len >> shift);
-	memcpy(frame + at, "\1\2\3\4", 4);
+	memcpy(frame + at, mask, sizeof mask);
 	for (size_t i = 0; i < len; i++)
 		frame[at + 4 + i] = (unsigned char)(bytes[i] ^ (int)(1 + i % 4));
 	return at + 4 + len;
