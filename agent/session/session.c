@@ -306,7 +306,7 @@ int tl_session_start(uv_loop_t *loop, int fd, const struct tl_session_config *co
 						     &helper_events, session, &session->helper, err)
 			 : tl_err_set(err, TL_ENOMEM, "out of memory");
 
-	if (rc != 0) {
+	if (rc != 0 || !session) {
 		close(fd);
 		free(session);
 		return rc;

@@ -154,9 +154,9 @@ static int enter(struct tl_http_call *call, struct watch_call *w, struct tl_err 
 	tl_topic_of_session(w->session, topic);
 	if (r == 0 && (r = tl_http_subscribe(call, topic)))
 		tl_err_set(err, r, "out of memory");
-	if (r == 0)
+	if (r == 0 && visit)
 		r = tl_presence_join(w->desk->presence, &w->who, &visit->id, err);
-	if (r) {
+	if (r || !visit) {
 		free(visit);
 		return r;
 	}
