@@ -40,7 +40,8 @@ enum collector_sensitivity {
 #define COLLECT_LINKS 8u      /* a link is followed into /etc, /run, /usr/lib, /usr/share */
 #define COLLECT_DEFAULT 16u   /* part of the profile "standard" */
 #define COLLECT_TIMED 32u     /* lines with time stamps: cut to the asked range, with rotations */
-#define COLLECT_BINARY 64u    /* taken even where it is no text, unredacted in no case */
+#define COLLECT_BINARY \
+	64u /* taken even where it is no text; what is compressed is unpacked all the same */
 
 struct collector {
 	const char *name;  /* unique; [a-z-]+ */
@@ -89,6 +90,8 @@ TL_MUST_CHECK int collect_member_write(struct collect_context *context, const vo
 				       size_t len, struct tl_err *err);
 /* Bytes given since begin, before redaction. */
 uint64_t collect_member_given(const struct collect_context *context);
+/* Whether consent and policy let everything through as it is (level off). */
+bool collect_is_unredacted(const struct collect_context *context);
 /* `status`: "ok", "truncated", "timeout", "failed". */
 TL_MUST_CHECK int collect_member_end(struct collect_context *context, const char *status,
 				     struct tl_err *err);

@@ -80,7 +80,7 @@ static int take_file(const struct log_taking *taking, const char *full, struct t
 	n = pread(source.fd, head, sizeof head, 0);
 	if (!(context->row->flags & COLLECT_TAIL) &&
 	    (n <= 0 || packed_kind(head, (size_t)n) == PACKED_NOT ||
-	     (context->row->flags & COLLECT_BINARY)))
+	     (context->row->flags & COLLECT_BINARY && collect_is_unredacted(context))))
 		return copy_whole(context, &source, err);
 	return log_take_slice(taking, &source, context->row->max_bytes, &facts, err);
 }

@@ -330,6 +330,11 @@ uint64_t collect_member_given(const struct collect_context *context)
 	return context->stream->given;
 }
 
+bool collect_is_unredacted(const struct collect_context *context)
+{
+	return context->stream->options.level == TL_REDACT_OFF;
+}
+
 static int end(struct member_stream *stream, const char *status, json_t *counts, struct tl_err *err)
 {
 	tl_json *json = NULL;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#define WIDE_PIECE (32 * 1024)
+
 const struct tl_redact_limits tl_redact_limits_default = {
 	.window_bytes = 64 * 1024,
 	.overlap_bytes = 4 * 1024,
@@ -27,6 +29,8 @@ int tl_redactor_new(const struct tl_redact_rules *rules, const struct tl_redact_
 	redactor->held =
 		(struct tl_buf)TL_BUF_SECRET_INIT(limits->window_bytes + limits->overlap_bytes);
 	redactor->replace = (struct tl_buf)TL_BUF_INIT(limits->window_bytes);
+	redactor->wide.held = (struct tl_buf)TL_BUF_SECRET_INIT(2 * WIDE_PIECE);
+	redactor->plain = (struct tl_buf)TL_BUF_SECRET_INIT(2 * WIDE_PIECE);
 	matcher_set_path(&redactor->matcher, NULL, &redactor->whole);
 	*ret_redactor = tl_steal(&redactor);
 	return 0;
@@ -39,6 +43,8 @@ void tl_redactor_free(struct tl_redactor *redactor)
 	matcher_clear(&redactor->matcher);
 	tl_buf_clear(&redactor->held);
 	tl_buf_clear(&redactor->replace);
+	tl_buf_clear(&redactor->wide.held);
+	tl_buf_clear(&redactor->plain);
 	free(redactor->counts);
 	free(redactor->path);
 	free(redactor);
@@ -48,6 +54,8 @@ static void forget_text(struct tl_redactor *redactor)
 {
 	tl_buf_consume(&redactor->held, redactor->held.len);
 	tl_buf_reset(&redactor->held);
+	tl_buf_consume(&redactor->wide.held, redactor->wide.held.len);
+	redactor->wide.inside = false;
 	redactor->block = (struct block){.end = NULL};
 	redactor->follow = (struct follow){.kind = FOLLOW_NONE};
 	redactor->outer = redactor->follow;
@@ -155,6 +163,31 @@ static int feed(struct tl_redactor *redactor, const char *at, size_t len, struct
 		       : 0;
 }
 
+static int feed_plain(struct tl_redactor *redactor, const char *bytes, size_t len, bool last,
+		      struct tl_err *err)
+{
+	tl_buf_reset(&redactor->plain);
+	if (wide_feed(&redactor->wide, bytes, len, last, &redactor->plain) < 0)
+		return tl_err_set(err, TL_ENOMEM, "out of memory for redaction");
+	return feed(redactor, tl_buf_str(&redactor->plain), redactor->plain.len, err);
+}
+
+static int feed_any(struct tl_redactor *redactor, const char *at, size_t len, struct tl_err *err)
+{
+	int r = 0;
+
+	while (r == 0 && len > 0) {
+		size_t part = len < WIDE_PIECE ? len : WIDE_PIECE;
+
+		if (wide_is_idle(&redactor->wide, at, len))
+			return feed(redactor, at, len, err);
+		r = feed_plain(redactor, at, part, false, err);
+		at += part;
+		len -= part;
+	}
+	return r;
+}
+
 int tl_redactor_feed(struct tl_redactor *redactor, const void *bytes, size_t len,
 		     struct tl_err *err)
 {
@@ -170,17 +203,18 @@ int tl_redactor_feed(struct tl_redactor *redactor, const void *bytes, size_t len
 				  "the level identities needs the organisation's key");
 	if (redactor->whole < RULES_MAX)
 		return first && len ? emit_mark(redactor, redactor->whole, err) : 0;
-	return feed(redactor, bytes, len, err);
+	return feed_any(redactor, bytes, len, err);
 }
 
 int tl_redactor_flush(struct tl_redactor *redactor, struct tl_err *err)
 {
 	struct tl_buf *held = &redactor->held;
-	size_t walked;
-	int r;
+	size_t walked = 0;
+	int r = redactor->wide.held.len > 0 ? feed_plain(redactor, "", 0, true, err) : 0;
 
 	redactor->last = true;
-	r = walk(redactor, tl_buf_str(held), held->len, &walked, err);
+	if (r == 0)
+		r = walk(redactor, tl_buf_str(held), held->len, &walked, err);
 	if (r == 0 && (held->len - walked > redactor->context || redactor->drop_line))
 		r = scan_end(redactor, tl_buf_str(held) + walked, held->len - walked, err);
 	forget_text(redactor);

@@ -7,6 +7,7 @@
 #include "redact/block.h"
 #include "redact/follow.h"
 #include "redact/matcher.h"
+#include "redact/wide.h"
 
 #define RUN_MAX (64 * 1024) /* of whole lines that are looked at together */
 #define RUN_MIN 2048	    /* behind a block: others may follow, and end the run each */
@@ -24,7 +25,9 @@ struct tl_redactor {
 	void *arg;
 	struct tl_buf held;    /* an unfinished line, or the end of a long one's part */
 	struct tl_buf replace; /* a pseudonym */
-	uint64_t *counts;      /* by rule */
+	struct wide wide;
+	struct tl_buf plain; /* what `wide` made of the input */
+	uint64_t *counts;    /* by rule */
 	uint64_t identity_counts[TL_IDENTITY_CLASSES];
 	uint64_t withheld, passed;
 	struct block block;
