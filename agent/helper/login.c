@@ -44,7 +44,7 @@ static int converse(int count, const struct pam_message **messages,
 
 static void name_terminal(struct tl_login_session *session)
 {
-	char path[64];
+	char path[64] = "";
 
 	if (ttyname_r(STDIN_FILENO, path, sizeof(path)) == 0 && tl_str_starts(path, "/dev/"))
 		snprintf(session->line, sizeof(session->line), "%s", path + 5);
