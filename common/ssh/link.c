@@ -79,6 +79,9 @@ static void step_kex(struct tl_ssh_link *link)
 		return;
 	}
 	link->state = LINK_OPEN;
+	/* The end of the key exchange crosses what the peer says next. */
+	link->turn_in = link->bytes.in_bytes;
+	link->turn_out = link->bytes.out_bytes;
 	link->touched = true;
 	link->handlers->ready(link->arg);
 }
