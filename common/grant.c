@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <towline/forward.h>
 #include <towline/jwt.h>
 
 #define KEY_LINE_MAX 2048 /* an RSA key of 8192 bits with its comment */
@@ -27,7 +28,7 @@ int tl_lane_parse(const char *name, enum tl_lane *ret_lane)
 }
 
 /* In the order of the bits. */
-static const char *const scope_names[] = {"terminal", "exec", "files", "forwarding"};
+static const char *const scope_names[] = {"terminal", "exec", "files", "forwarding", "agent"};
 
 static unsigned scope_of(const char *name, size_t len)
 {
@@ -60,7 +61,7 @@ int tl_scopes_parse(const char *text, unsigned *ret_scopes, struct tl_err *err)
 		if (!scope)
 			return tl_err_set(err, TL_EINVAL,
 					  "scope \"%.*s\" is none of terminal, exec, files, "
-					  "forwarding",
+					  "forwarding, agent",
 					  (int)(len < 32 ? len : 32), at);
 		scopes |= scope;
 		at += len;
@@ -76,6 +77,7 @@ void tl_grant_clear(struct tl_grant *grant)
 	tl_strv_clear(&grant->keys);
 	free(grant->statement);
 	free(grant->signature);
+	tl_strv_clear(&grant->forwards);
 	*grant = (struct tl_grant){.session = ""};
 }
 
@@ -130,6 +132,17 @@ bool tl_grant_is_sentence(const char *text)
 	return true;
 }
 
+static int check_forwards(const struct tl_grant *grant, struct tl_err *err)
+{
+	bool asked = grant->scopes & TL_SCOPE_FORWARDING;
+
+	if (asked != (grant->forwards.count > 0))
+		return tl_err_set(
+			err, TL_EINVAL,
+			"the grant's scope forwarding and its list of places go together");
+	return tl_forward_check_all(&grant->forwards, err);
+}
+
 static int check_request(const struct tl_grant *grant, struct tl_err *err)
 {
 	if (grant->user[0] && !tl_str_is_name(grant->user, sizeof grant->user - 1))
@@ -163,6 +176,8 @@ static int check_second(const struct tl_grant *grant, struct tl_err *err)
 /* What holds for every grant, signed or read. */
 static int check_limits(const struct tl_grant *grant, struct tl_err *err)
 {
+	int outcome;
+
 	if (!tl_id_is_valid(grant->session) || !tl_id_is_valid(grant->relay) ||
 	    !tl_id_is_valid(grant->host))
 		return tl_err_set(err, TL_EINVAL,
@@ -193,7 +208,10 @@ static int check_limits(const struct tl_grant *grant, struct tl_err *err)
 	    grant->expires_ms - grant->issued_ms > TL_GRANT_LIFE_MAX_MS)
 		return tl_err_set(err, TL_EINVAL, "the grant is valid for longer than %d minutes",
 				  TL_GRANT_LIFE_MAX_MS / 60000);
-	return check_request(grant, err) ? TL_EINVAL : check_second(grant, err);
+	outcome = check_forwards(grant, err);
+	if (!outcome)
+		outcome = check_request(grant, err);
+	return outcome ? outcome : check_second(grant, err);
 }
 
 /* Claims that are there only where they say something. */
@@ -212,6 +230,9 @@ static int add_optional(const struct tl_grant *grant, json_t *claims)
 		if (rows[i].text)
 			failed |= json_object_set_new(claims, rows[i].name,
 						      json_string(rows[i].text));
+	if (grant->forwards.count > 0)
+		failed |= json_object_set_new(claims, "forwards",
+					      tl_grant_texts_json(&grant->forwards));
 	if (grant->purpose_stated)
 		failed |= json_object_set_new(claims, "stated", json_true());
 	if (grant->break_glass)
@@ -252,7 +273,7 @@ struct claims {
 	const char *iss, *aud, *jti, *sub, *name, *ticket, *purpose, *lane;
 	const char *user, *statement, *signature;
 	const char *second;
-	json_t *scopes, *keys;
+	json_t *scopes, *keys, *forwards;
 	int64_t second_away_s;
 	int64_t iat, nbf, exp, max_s;
 	bool break_glass, stated;
@@ -272,6 +293,7 @@ static const struct tl_json_member claim_members[] = {
 	MEMBER(aud, TL_JSON_ID, 0, TL_ID_LEN),
 	OPTIONAL(break_glass, TL_JSON_BOOL, 0),
 	MEMBER(exp, TL_JSON_INT, 0, TIME_MAX_S),
+	{"forwards", TL_JSON_ARRAY, false, offsetof(struct claims, forwards), 0, TL_FORWARDS_MAX},
 	MEMBER(iat, TL_JSON_INT, 0, TIME_MAX_S),
 	MEMBER(iss, TL_JSON_ID, 0, TL_ID_LEN),
 	MEMBER(jti, TL_JSON_ID, 0, TL_ID_LEN),
@@ -388,7 +410,9 @@ static int read_claims(const json_t *json, struct tl_grant *grant, struct tl_err
 		outcome = read_second(claims.second, &grant->second, err);
 	if (!outcome)
 		outcome = tl_grant_scopes_of_json(claims.scopes, &grant->scopes, err);
-	return outcome ? outcome : tl_grant_texts_of_json(claims.keys, &grant->keys, err);
+	if (!outcome)
+		outcome = tl_grant_texts_of_json(claims.keys, &grant->keys, err);
+	return outcome ? outcome : tl_grant_texts_of_json(claims.forwards, &grant->forwards, err);
 }
 
 int tl_grant_verify(const char *token, size_t len, const struct tl_key *authority, const char *host,

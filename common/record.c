@@ -14,7 +14,7 @@
 	(16 * 1024)   /* of output in a line: six times that, escaped, stays below the limit */
 #define FLUSH_MS 1000 /* how long output may wait for its way to the disk */
 
-enum stream_kind { STREAM_TERMINAL, STREAM_OTHER, STREAM_FILES };
+enum stream_kind { STREAM_TERMINAL, STREAM_OTHER, STREAM_FILES, STREAM_FORWARD };
 
 struct stream {
 	bool used;
@@ -25,6 +25,7 @@ struct stream {
 	char pending[4]; /* the beginning of a character whose rest has not come */
 	size_t pending_len;
 	uint64_t out_bytes, in_bytes, kept_bytes;
+	int64_t opened_ms;
 	bool cut;
 	struct tl_sha256 *out_hash, *in_hash;
 };
@@ -216,6 +217,7 @@ static int stream_add(struct tl_record *record, unsigned channel, enum stream_ki
 		stream->record = record;
 		stream->channel = channel;
 		stream->kind = kind;
+		stream->opened_ms = tl_clock_mono_ms(record->clock);
 		return 0;
 	}
 	return tl_err_set(err, TL_ETOOBIG, "more than %u channels at once cannot be recorded",
@@ -240,6 +242,23 @@ int tl_record_open(struct tl_record *record, unsigned channel, const char *kind,
 	put_text(record, "command", command);
 	if (terminal)
 		tl_buf_printf(&record->line, ",\"columns\":%u,\"rows\":%u", columns, rows);
+	return write_line(record, err);
+}
+
+int tl_record_forward(struct tl_record *record, unsigned channel,
+		      const struct tl_record_forward *forward, struct tl_err *err)
+{
+	bool opens = !forward->why && !tl_streq(forward->what, "listen");
+	int rc = opens ? stream_add(record, channel, STREAM_FORWARD, err) : 0;
+
+	if (rc != 0)
+		return rc;
+	begin_line(record, channel, forward->why ? "refuse" : "open");
+	put_text(record, "what", forward->what);
+	put_text(record, "to", forward->to);
+	put_text(record, "address", forward->address);
+	put_text(record, "from", forward->from);
+	put_text(record, "why", forward->why);
 	return write_line(record, err);
 }
 
@@ -302,12 +321,19 @@ static int follow(struct tl_record *record, struct stream *stream,
 	return rc;
 }
 
+static int check_failed(const struct tl_record *record, struct tl_err *err)
+{
+	return record->failed ? tl_err_set(err, record->failed, "the recording failed before") : 0;
+}
+
 static int output(struct tl_record *record, struct stream *stream, const void *bytes, size_t len,
 		  struct tl_err *err)
 {
 	size_t keep = len;
 	int rc;
 
+	if (stream->kind == STREAM_FORWARD)
+		return check_failed(record, err);
 	if (stream->kind != STREAM_TERMINAL && stream->kept_bytes + len > TL_RECORD_KEEP_MAX)
 		keep = TL_RECORD_KEEP_MAX - stream->kept_bytes;
 	stream->kept_bytes += keep;
@@ -362,7 +388,8 @@ int tl_record_input(struct tl_record *record, unsigned channel, const void *byte
 		return not_open(channel, err);
 	stream->in_bytes += len;
 	tl_sha256_update(stream->in_hash, bytes, len);
-	return stream->sftp ? follow(record, stream, tl_sftp_request, bytes, len, err) : 0;
+	return stream->sftp ? follow(record, stream, tl_sftp_request, bytes, len, err)
+			    : check_failed(record, err);
 }
 
 int tl_record_resize(struct tl_record *record, unsigned channel, unsigned columns, unsigned rows,
@@ -401,6 +428,12 @@ static void put_digest(struct tl_record *record, const char *name, struct tl_sha
 	put_text(record, name, hex);
 }
 
+static void put_seconds(struct tl_record *record, int64_t ms)
+{
+	tl_buf_printf(&record->line, ",\"seconds\":%lld.%03lld", (long long)(ms / 1000),
+		      (long long)(ms % 1000));
+}
+
 int tl_record_close(struct tl_record *record, unsigned channel, struct tl_err *err)
 {
 	struct stream *stream = stream_of(record, channel);
@@ -422,6 +455,8 @@ int tl_record_close(struct tl_record *record, unsigned channel, struct tl_err *e
 		      (unsigned long long)stream->out_bytes, (unsigned long long)stream->in_bytes);
 	put_digest(record, "out_sha256", stream->out_hash);
 	put_digest(record, "in_sha256", stream->in_hash);
+	if (stream->kind == STREAM_FORWARD)
+		put_seconds(record, tl_clock_mono_ms(record->clock) - stream->opened_ms);
 	stream_clear(stream);
 	return rc != 0 ? rc : write_line(record, err);
 }

@@ -12,7 +12,7 @@
 
 #define TL_SERVICE_CONNECTIONS_MAX 256
 #define TL_SERVICE_CONNECTIONS_OF_USER_MAX 16 /* nobody shuts the door on the others */
-#define TL_SERVICE_ASKS_MAX 16		      /* unanswered requests of one connection */
+#define TL_SERVICE_ASKS_MAX 64		      /* unanswered requests of one connection */
 
 struct tl_service;
 

@@ -20,16 +20,16 @@ static void print_row(const char *label, const json_t *ask, const char *name)
 	putchar('\n');
 }
 
-static void print_scopes(const json_t *scopes)
+static void print_list(const char *label, const json_t *texts)
 {
-	const json_t *scope;
+	const json_t *text;
 	size_t at;
 
-	printf("  %-9s", "wants");
-	json_array_foreach(scopes, at, scope)
+	printf("  %-9s", label);
+	json_array_foreach(texts, at, text)
 	{
 		printf("%s", at ? ", " : "");
-		tl_cmd_print_text(json_string_value(scope));
+		tl_cmd_print_text(json_string_value(text));
 	}
 	putchar('\n');
 }
@@ -44,7 +44,9 @@ static void show_ask(const json_t *ask)
 	if (json_object_get(ask, "user"))
 		print_row("runs as", ask, "user");
 	print_row("lane", ask, "lane");
-	print_scopes(json_object_get(ask, "scopes"));
+	print_list("wants", json_object_get(ask, "scopes"));
+	if (json_array_size(json_object_get(ask, "forwards")) > 0)
+		print_list("to reach", json_object_get(ask, "forwards"));
 	if (json_is_true(json_object_get(ask, "four_eyes")))
 		printf("  %-9sa second engineer must be there, too\n", "four eyes");
 	printf("  %-9sat most %lld min\n", "how long",
@@ -59,7 +61,8 @@ static json_t *ask_scopes(const json_t *asked)
 		{"terminal", "Allow a terminal? [y/N] "},
 		{"exec", "Allow single commands? [y/N] "},
 		{"files", "Allow file transfer? [y/N] "},
-		{"forwarding", "Allow forwarding of connections? [y/N] "},
+		{"forwarding", "Allow forwarding of connections to these places? [y/N] "},
+		{"agent", "Let them use their own SSH keys from here? [y/N] "},
 	};
 	json_t *given = json_array();
 	const json_t *scope;

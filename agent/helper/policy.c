@@ -1,12 +1,14 @@
 #include "helper/policy.h"
 
 #include <pwd.h>
+#include <stdio.h>
+#include <towline/forward.h>
 #include <unistd.h>
 
 #define PERSON_UID_FIRST 1000
 #define PERSON_UID_LAST 60000
 
-static const char *const scope_names[] = {"terminal", "exec", "files", "forwarding"};
+static const char *const scope_names[] = {"terminal", "exec", "files", "forwarding", "agent"};
 
 /* In the order of enum tl_second. */
 static const char *const second_choices[] = {"off", "pause", "end", NULL};
@@ -63,9 +65,18 @@ static const struct tl_conf_key keys[] = {
 	 "true: a session needs a request that the engineer signed with a key of the roster. The "
 	 "relay "
 	 "alone can then open none."},
+	{"sessions.environment", TL_CONF_LIST, KEY(sessions_environment), "", 0, 32, NULL,
+	 "Variables that an engineer's client may set in a session beside TERM, LANG and LC_*, by "
+	 "name or as a family such as GIT_*."},
 	{"sessions.extend_minutes", TL_CONF_INT, KEY(sessions_extend_minutes), "60", 0, 720, NULL,
 	 "How many minutes in all a person here may add to a session's longest duration "
 	 "(towline-agent extend). Never beyond what the relay granted."},
+	{"sessions.forward", TL_CONF_LIST, KEY(sessions_forward), "", 0, TL_FORWARDS_MAX, NULL,
+	 "Where sessions with the scope forwarding may connect to or listen: 127.0.0.1:5432, "
+	 "*.internal:443, 10.0.0.0/8:22, listen:localhost:8080. An empty list: nowhere. This "
+	 "machine's "
+	 "own addresses and the clouds' metadata services are reached only where the list has the "
+	 "address itself."},
 	{"sessions.lanes", TL_CONF_LIST, KEY(sessions_lanes), "bastion,end-to-end", 0, 2, NULL,
 	 "The lanes that sessions may come by: bastion (the relay reads along and records), "
 	 "end-to-end "
@@ -76,8 +87,11 @@ static const struct tl_conf_key keys[] = {
 	 "Fingerprint (SHA256:…) of the key that signs the roster of engineers. Empty: the one "
 	 "that the "
 	 "enrolment token named."},
-	{"sessions.scopes", TL_CONF_LIST, KEY(sessions_scopes), "terminal,exec,files", 0, 4, NULL,
-	 "What sessions may do: terminal, exec, files, forwarding."},
+	{"sessions.scopes", TL_CONF_LIST, KEY(sessions_scopes), "terminal,exec,files", 0, 5, NULL,
+	 "What sessions may do: terminal, exec, files, forwarding (where sessions.forward leads), "
+	 "agent "
+	 "(the "
+	 "engineer's ssh-agent, ssh -A)."},
 	{"sessions.second", TL_CONF_CHOICE, KEY(sessions_second), "off", 0, 0, second_choices,
 	 "Four eyes: pause or end lets no byte pass before a second engineer has joined; when that "
 	 "one leaves, the session is paused, and ends after sessions.second_away, or ends at once. "
@@ -126,7 +140,7 @@ static int read_scopes(struct tl_policy *policy, const char *file, struct tl_err
 			return tl_err_set(
 				err, TL_ECONFIG,
 				"%s: sessions.scopes: \"%s\" is none of terminal, exec, files, "
-				"forwarding",
+				"forwarding, agent",
 				file, policy->sessions_scopes.items[i]);
 		policy->scopes |= bit;
 	}
@@ -157,6 +171,8 @@ int tl_policy_parse(const char *text, size_t len, struct tl_policy *ret_policy, 
 		rc = read_levels(ret_policy, "policy.yaml", err);
 	if (rc == 0)
 		rc = tl_policy_check_sessions(ret_policy, "policy.yaml", err);
+	if (rc == 0)
+		rc = tl_policy_check_environment(ret_policy, "policy.yaml", err);
 	return rc == 0 ? read_scopes(ret_policy, "policy.yaml", err) : rc;
 }
 
@@ -172,6 +188,8 @@ int tl_policy_load(const char *path, struct tl_policy *ret_policy, struct tl_err
 		rc = read_levels(ret_policy, path, err);
 	if (rc == 0)
 		rc = tl_policy_check_sessions(ret_policy, path, err);
+	if (rc == 0)
+		rc = tl_policy_check_environment(ret_policy, path, err);
 	return rc == 0 ? read_scopes(ret_policy, path, err) : rc;
 }
 
@@ -189,6 +207,8 @@ int tl_policy_narrow(const struct tl_policy *policy, const struct tl_grant *gran
 	if (!policy->sessions_enabled)
 		return tl_err_set(err, TL_EDENIED,
 				  "this machine's policy allows no sessions (sessions.enabled)");
+	if (policy->sessions_forward.count == 0)
+		scopes &= ~TL_SCOPE_FORWARDING;
 	if (!scopes)
 		return tl_err_set(
 			err, TL_EDENIED,
@@ -267,21 +287,12 @@ bool tl_policy_may_consent(const struct tl_policy *policy, uid_t uid, uid_t agen
 	return uid == 0 || uid == geteuid() || (uid >= PERSON_UID_FIRST && uid <= PERSON_UID_LAST);
 }
 
-static json_t *list_json(const struct tl_strv *list)
-{
-	json_t *json = json_array();
-
-	for (size_t i = 0; i < list->count; i++)
-		json_array_append_new(json, json_string(list->items[i]));
-	return json;
-}
-
 json_t *tl_policy_summary(const struct tl_policy *policy)
 {
 	return json_pack("{s:o, s:b, s:b, s:o, s:I}", "profiles",
-			 list_json(&policy->collect_profiles), "sessions", policy->sessions_enabled,
-			 "unattended", policy->sessions_unattended, "scopes",
-			 tl_scopes_json(policy->scopes), "max_minutes",
+			 tl_grant_texts_json(&policy->collect_profiles), "sessions",
+			 policy->sessions_enabled, "unattended", policy->sessions_unattended,
+			 "scopes", tl_scopes_json(policy->scopes), "max_minutes",
 			 (json_int_t)policy->sessions_max_minutes);
 }
 
@@ -309,7 +320,7 @@ int tl_scopes_from_json(const json_t *names, unsigned *ret_scopes, struct tl_err
 		if (!bit)
 			return tl_err_set(err, TL_EINVAL,
 					  "a scope is none of terminal, exec, files, "
-					  "forwarding");
+					  "forwarding, agent");
 		scopes |= bit;
 	}
 	*ret_scopes = scopes;

@@ -28,6 +28,8 @@ struct tl_policy {
 	int64_t sessions_break_glass_reason;
 	bool sessions_enabled;
 	bool sessions_engineer_signed;
+	struct tl_strv sessions_environment; /* names, "X_*" for a family */
+	struct tl_strv sessions_forward;     /* towline/forward.h */
 	struct tl_strv sessions_lanes;
 	int64_t sessions_extend_minutes;
 	int64_t sessions_max_minutes;
@@ -94,6 +96,11 @@ int64_t tl_policy_extended_s(const struct tl_policy *policy, const struct tl_gra
  * helper's own user, and accounts of people (uid 1000 to 60000, login.defs(5)), except the one that
  * sessions run as: an engineer in one session must not consent to the next. */
 bool tl_policy_may_consent(const struct tl_policy *policy, uid_t uid, uid_t agent_uid);
+
+TL_MUST_CHECK int tl_policy_check_environment(const struct tl_policy *policy, const char *file,
+					      struct tl_err *err);
+/* May an engineer's client set this variable in a session? */
+bool tl_policy_may_set(const struct tl_policy *policy, const char *name);
 
 /* The summary for `hello`; the caller owns it. */
 json_t *tl_policy_summary(const struct tl_policy *policy);

@@ -2,6 +2,7 @@
 #include <fnmatch.h>
 #include <stdio.h>
 #include <time.h>
+#include <towline/forward.h>
 #include <towline/sshkey.h>
 
 #include "helper/policy.h"
@@ -59,6 +60,17 @@ static bool is_within(const char *hours, int64_t now_ms)
 
 /* ---- the file ---------------------------------------------------------------------------------- */
 
+static int check_forward(const struct tl_policy *policy, const char *file, struct tl_err *err)
+{
+	if (tl_forward_check_all(&policy->sessions_forward, err) == 0)
+		return 0;
+	if (err) {
+		tl_err_prefix(err, "%s: sessions.forward", file);
+		err->code = TL_ECONFIG;
+	}
+	return TL_ECONFIG;
+}
+
 int tl_policy_check_sessions(const struct tl_policy *policy, const char *file, struct tl_err *err)
 {
 	const char *hours = policy->sessions_break_glass_hours;
@@ -81,7 +93,7 @@ int tl_policy_check_sessions(const struct tl_policy *policy, const char *file, s
 				  "%s: sessions.roster_key: \"%s\" is no fingerprint as "
 				  "`ssh-keygen -l` shows it (SHA256:…)",
 				  file, pin);
-	return 0;
+	return check_forward(policy, file, err);
 }
 
 /* ---- a grant ----------------------------------------------------------------------------------- */

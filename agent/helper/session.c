@@ -42,6 +42,8 @@ json_t *tl_session_json(struct tl_session *session)
 		json_object_set_new(json, "user", json_string(grant->user));
 	if (json && grant->break_glass)
 		json_object_set_new(json, "break_glass", json_true());
+	if (json && (scopes & TL_SCOPE_FORWARDING))
+		json_object_set_new(json, "forwards", tl_grant_texts_json(&grant->forwards));
 	if (json && session->started_ms) {
 		tl_time_rfc3339(session->started_ms, text);
 		json_object_set_new(json, "started", json_string(text));

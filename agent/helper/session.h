@@ -91,6 +91,9 @@ struct tl_session_spawn {
 	const char *kind, *command, *term;
 	int64_t columns, rows;
 	const json_t *env;
+	const char *host; /* of "connect" and "listen" */
+	int64_t port;
+	const char *agent_socket; /* of a program that may use the engineer's ssh-agent */
 };
 /* Starts a process and answers `ask` with it. */
 TL_MUST_CHECK int tl_session_spawn(struct tl_session *session, const struct tl_session_spawn *spawn,

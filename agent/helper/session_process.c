@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <towline/forward.h>
 #include <towline/log.h>
 
 #include "core/offspring.h"
@@ -10,14 +11,20 @@
 #include "helper/session.h"
 #include "helper/spawn.h"
 
-static const struct {
+enum goal { GOAL_NONE, GOAL_CONNECT, GOAL_LISTEN, GOAL_AGENT };
+
+static const struct kind {
 	const char *name;
 	unsigned scope;
-	bool command; /* it names one */
+	bool command;	/* it names one */
+	enum goal goal; /* of towline-forward, which stands in for the program */
 } kinds[] = {
-	{"exec", TL_SCOPE_EXEC, true},
-	{"shell", TL_SCOPE_TERMINAL, false},
-	{"subsystem", TL_SCOPE_FILES, true},
+	{"agent", TL_SCOPE_AGENT, false, GOAL_AGENT},
+	{"connect", TL_SCOPE_FORWARDING, false, GOAL_CONNECT},
+	{"exec", TL_SCOPE_EXEC, true, GOAL_NONE},
+	{"listen", TL_SCOPE_FORWARDING, false, GOAL_LISTEN},
+	{"shell", TL_SCOPE_TERMINAL, false, GOAL_NONE},
+	{"subsystem", TL_SCOPE_FILES, true, GOAL_NONE},
 };
 
 static bool is_subsystem(const struct tl_session_spawn *spawn)
@@ -26,7 +33,7 @@ static bool is_subsystem(const struct tl_session_spawn *spawn)
 }
 
 static int check_kind(const struct tl_session *session, const struct tl_session_spawn *spawn,
-		      struct tl_err *err)
+		      const struct kind **ret_kind, struct tl_err *err)
 {
 	for (size_t i = 0; i < TL_ARRAY_LEN(kinds); i++) {
 		if (!tl_streq(kinds[i].name, spawn->kind))
@@ -36,10 +43,12 @@ static int check_kind(const struct tl_session *session, const struct tl_session_
 					  "this session was not allowed a %s: the scope is missing",
 					  spawn->kind);
 		if (kinds[i].command != (spawn->command != NULL))
-			return tl_err_set(err, TL_EINVAL,
-					  "exec and subsystem need a command, shell takes none");
+			return tl_err_set(
+				err, TL_EINVAL,
+				"exec and subsystem need a command, the others take none");
 		if (is_subsystem(spawn) && !tl_streq(spawn->command, "sftp"))
 			return tl_err_set(err, TL_EUNSUPPORTED, "the only subsystem is sftp");
+		*ret_kind = &kinds[i];
 		return 0;
 	}
 	return tl_err_set(err, TL_EUNSUPPORTED, "this endpoint offers no \"%s\"", spawn->kind);
@@ -93,14 +102,93 @@ static void answer_spawned(struct tl_ask *ask, const struct tl_process *process,
 		     spawned->fd_count);
 }
 
-int tl_session_spawn(struct tl_session *session, const struct tl_session_spawn *spawn,
-		     struct tl_ask *ask, struct tl_err *err)
+/* Whether the account may be used is asked for each program anew, and for each forwarding. */
+static struct tl_login login_of(const struct tl_session *session)
 {
-	const struct tl_login login = {
+	return (struct tl_login){
 		.pam_dir = session->helper->options.pam_dir,
 		.engineer = session->grant.engineer,
 		.ticket = session->grant.ticket,
 	};
+}
+
+static int start_program(const struct tl_session *session, const struct tl_session_spawn *spawn,
+			 const struct tl_account *account, struct tl_spawned *ret_spawned,
+			 struct tl_err *err)
+{
+	const struct tl_login login = login_of(session);
+
+	if (spawn->agent_socket &&
+	    (!(session->consent.given_scopes & TL_SCOPE_AGENT) || spawn->agent_socket[0] != '/'))
+		return tl_err_set(err, TL_EDENIED,
+				  "this session was not allowed the engineer's ssh-agent");
+	return tl_spawn(
+		&(struct tl_spawn_spec){
+			.account = account,
+			.login = &login,
+			.session = session->grant.session,
+			.command = is_subsystem(spawn) ? NULL : spawn->command,
+			.sftp = is_subsystem(spawn),
+			.term = spawn->term,
+			.columns = spawn->columns,
+			.rows = spawn->rows,
+			.env = spawn->env,
+			.policy = &session->helper->policy,
+			.agent_socket = spawn->agent_socket,
+		},
+		ret_spawned, err);
+}
+
+/* Both must list it: what was granted, and what the machine's owner lets sessions reach. */
+static int check_place(const struct tl_session *session, const struct tl_session_spawn *spawn,
+		       enum goal goal, struct tl_err *err)
+{
+	bool (*covers)(const struct tl_strv *list, const char *host, unsigned port) =
+		goal == GOAL_LISTEN ? tl_forward_may_listen : tl_forward_lists;
+	const char *verb = goal == GOAL_LISTEN ? "listen at" : "reach";
+
+	if (!spawn->host)
+		return tl_err_set(err, TL_EINVAL, "a forwarding names a host and a port");
+	if (!covers(&session->grant.forwards, spawn->host, (unsigned)spawn->port))
+		return tl_err_set(
+			err, TL_EDENIED,
+			"this session was not asked to %s %s:%lld (see `towline forward`)", verb,
+			spawn->host, (long long)spawn->port);
+	if (!covers(&session->helper->policy.sessions_forward, spawn->host, (unsigned)spawn->port))
+		return tl_err_set(err, TL_EDENIED,
+				  "this machine's policy lets no session %s %s:%lld "
+				  "(sessions.forward)",
+				  verb, spawn->host, (long long)spawn->port);
+	return 0;
+}
+
+static int start_forward(const struct tl_session *session, const struct tl_session_spawn *spawn,
+			 enum goal goal, const struct tl_account *account,
+			 struct tl_spawned *ret_spawned, struct tl_err *err)
+{
+	static const char *const goals[] = {"", "connect", "listen", "agent"};
+	const struct tl_login login = login_of(session);
+	tl_json *request = NULL;
+	int rc = goal == GOAL_AGENT ? 0 : check_place(session, spawn, goal, err);
+
+	if (rc != 0)
+		return rc;
+	request =
+		goal == GOAL_AGENT
+			? json_pack("{s:s}", "goal", goals[goal])
+			: json_pack("{s:s, s:s, s:I, s:[o, o]}", "goal", goals[goal], "host",
+				    spawn->host, "port", (json_int_t)spawn->port, "allow",
+				    tl_grant_texts_json(&session->grant.forwards),
+				    tl_grant_texts_json(&session->helper->policy.sessions_forward));
+	if (!request)
+		return tl_err_set(err, TL_EINVAL, "the host is no text");
+	return tl_spawn_forward(account, &login, request, ret_spawned, err);
+}
+
+int tl_session_spawn(struct tl_session *session, const struct tl_session_spawn *spawn,
+		     struct tl_ask *ask, struct tl_err *err)
+{
+	const struct kind *kind = NULL;
 	struct tl_account account;
 	struct tl_spawned spawned;
 	const struct tl_process *process;
@@ -112,23 +200,13 @@ int tl_session_spawn(struct tl_session *session, const struct tl_session_spawn *
 		return tl_err_set(err, TL_EBUSY, "the session waits for a second engineer to join");
 	if (session->process_count >= TL_SESSION_PROCESSES_MAX)
 		return tl_err_set(err, TL_EBUSY, "the session has too many processes");
-	rc = check_kind(session, spawn, err);
+	rc = check_kind(session, spawn, &kind, err);
 	if (rc == 0)
 		rc = find_account(session, &account, err);
 	if (rc == 0)
-		rc = tl_spawn(
-			&(struct tl_spawn_spec){
-				.account = &account,
-				.login = &login,
-				.session = session->grant.session,
-				.command = is_subsystem(spawn) ? NULL : spawn->command,
-				.sftp = is_subsystem(spawn),
-				.term = spawn->term,
-				.columns = spawn->columns,
-				.rows = spawn->rows,
-				.env = spawn->env,
-			},
-			&spawned, err);
+		rc = kind->goal == GOAL_NONE
+			     ? start_program(session, spawn, &account, &spawned, err)
+			     : start_forward(session, spawn, kind->goal, &account, &spawned, err);
 	if (rc != 0)
 		return rc;
 	process = process_new(session, &spawned, ask->conn);

@@ -11,11 +11,6 @@
 #define SESSION_UMASK 022 /* login.defs(5): files that an engineer makes are as the owner's own */
 #define PATH_ROOT "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-static bool may_pass(const char *name)
-{
-	return tl_streq(name, "TERM") || tl_streq(name, "LANG") || tl_str_starts(name, "LC_");
-}
-
 static int push_pair(struct tl_strv *env, const char *name, const char *value)
 {
 	char *line = NULL;
@@ -42,9 +37,11 @@ static int make_environment(const struct tl_spawn_spec *spec, struct tl_strv *en
 	rc = rc ? rc : push_pair(env, "TOWLINE_SESSION", spec->session);
 	if (spec->term)
 		rc = rc ? rc : push_pair(env, "TERM", spec->term);
+	if (spec->agent_socket)
+		rc = rc ? rc : push_pair(env, "SSH_AUTH_SOCK", spec->agent_socket);
 	json_object_foreach((json_t *)(uintptr_t)spec->env, name, value)
 	{
-		if (may_pass(name) && json_is_string(value) &&
+		if (tl_policy_may_set(spec->policy, name) && json_is_string(value) &&
 		    !(spec->term && tl_streq(name, "TERM")))
 			rc = rc ? rc : push_pair(env, name, json_string_value(value));
 	}

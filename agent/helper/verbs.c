@@ -2,6 +2,7 @@
  * members; doors, states and sizes are checked by the dispatcher (agent/core/service.c). */
 #include <signal.h>
 #include <stdio.h>
+#include <towline/forward.h>
 #include <towline/fs.h>
 #include <towline/log.h>
 
@@ -158,14 +159,16 @@ static int session_request(void *app, struct tl_ask *ask, struct tl_err *err)
 }
 
 struct spawn_args {
-	const char *session, *kind, *command, *term;
-	int64_t channel, columns, rows;
+	const char *session, *kind, *command, *term, *host, *agent_socket;
+	int64_t channel, columns, rows, port;
 	json_t *env;
 };
 
 static int session_spawn(void *app, struct tl_ask *ask, struct tl_err *err)
 {
 	static const struct tl_json_member members[] = {
+		{"agent_socket", TL_JSON_TEXT, false, offsetof(struct spawn_args, agent_socket), 0,
+		 TL_SPAWN_SOCKET_MAX},
 		{"channel", TL_JSON_INT, false, offsetof(struct spawn_args, channel), 0,
 		 UINT32_MAX},
 		{"columns", TL_JSON_INT, false, offsetof(struct spawn_args, columns), 0,
@@ -173,7 +176,10 @@ static int session_spawn(void *app, struct tl_ask *ask, struct tl_err *err)
 		{"command", TL_JSON_TEXT, false, offsetof(struct spawn_args, command), 0,
 		 TL_SPAWN_COMMAND_MAX},
 		{"env", TL_JSON_OBJECT, false, offsetof(struct spawn_args, env)},
+		{"host", TL_JSON_TEXT, false, offsetof(struct spawn_args, host), 0,
+		 TL_FORWARD_HOST_MAX + 1},
 		{"kind", TL_JSON_NAME, true, offsetof(struct spawn_args, kind), 0, 16},
+		{"port", TL_JSON_INT, false, offsetof(struct spawn_args, port), 0, 65535},
 		{"rows", TL_JSON_INT, false, offsetof(struct spawn_args, rows), 0,
 		 TL_SPAWN_CELLS_MAX},
 		{"session", TL_JSON_ID, true, offsetof(struct spawn_args, session)},
@@ -193,7 +199,10 @@ static int session_spawn(void *app, struct tl_ask *ask, struct tl_err *err)
 							   .term = args.term,
 							   .columns = args.columns,
 							   .rows = args.rows,
-							   .env = args.env},
+							   .env = args.env,
+							   .host = args.host,
+							   .port = args.port,
+							   .agent_socket = args.agent_socket},
 				ask, err);
 }
 

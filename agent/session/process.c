@@ -415,7 +415,7 @@ static void on_spawned(void *arg, struct tl_ipc_message *result, const struct tl
 
 /* ---- life ------------------------------------------------------------------------------------- */
 
-static json_t *spawn_args(const struct tl_process *process)
+static json_t *spawn_args(const struct tl_process *process, const char *agent_socket)
 {
 	const struct tl_ssh_server_channel *channel = process->channel;
 	json_t *args = json_pack("{s:s,s:I,s:s,s:I,s:I,s:O}", "session", process->config.session,
@@ -426,6 +426,8 @@ static json_t *spawn_args(const struct tl_process *process)
 
 	if (args && channel->command)
 		json_object_set_new(args, "command", json_string(channel->command));
+	if (args && agent_socket)
+		json_object_set_new(args, "agent_socket", json_string(agent_socket));
 	if (args && process->is_pty)
 		json_object_set_new(args, "term", json_string(channel->term));
 	return args;
@@ -444,8 +446,9 @@ int tl_process_start(const struct tl_process_config *config, struct tl_ssh_serve
 	process->is_pty = channel->has_pty && channel->program != TL_SSH_SUBSYSTEM;
 	for (int end = 0; end < END_COUNT; end++)
 		process->ports[end].fd = -1;
-	rc = tl_session_helper_call(config->helper, "session.spawn", spawn_args(process),
-				    on_spawned, process, err);
+	rc = tl_session_helper_call(config->helper, "session.spawn",
+				    spawn_args(process, config->agent_socket), on_spawned, process,
+				    err);
 	if (rc == 0)
 		*ret_process = tl_steal(&process);
 	return rc;

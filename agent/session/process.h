@@ -15,6 +15,7 @@ struct tl_process_config {
 	struct tl_session_helper *helper;
 	const char *session;
 	struct tl_record *record; /* NULL: somebody else records */
+	const char *agent_socket; /* for SSH_AUTH_SOCK; NULL: none. Borrowed for the call */
 	/* The recording broke: the session must end. */
 	void (*on_record_failed)(void *arg, const struct tl_err *err);
 	void *arg;

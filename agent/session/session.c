@@ -5,6 +5,7 @@
 #include <towline/log.h>
 #include <towline/str.h>
 
+#include "session/listener.h"
 #include "session/process.h"
 #include "ssh/server.h"
 
@@ -14,6 +15,8 @@ struct tl_session {
 	uv_timer_t limit; /* max_s of the grant */
 	struct tl_session_helper *helper;
 	struct tl_ssh_server *server;
+	struct tl_listeners *listeners;
+	struct tl_ssh_listen *waiting_listen; /* asked for while the session is held */
 	bool stopping, helper_lost, freed;
 	bool held;	/* no byte passes: until the helper says otherwise */
 	char hold[200]; /* why, once it is known */
@@ -145,27 +148,69 @@ static const char *objection(const struct tl_session *session,
 	return NULL;
 }
 
-static void start(struct tl_session *session, struct tl_ssh_server_channel *channel)
+static void begin(struct tl_session *session, struct tl_ssh_server_channel *channel,
+		  const char *agent_socket)
 {
 	struct tl_process_config config = {
 		.loop = session->loop,
 		.helper = session->helper,
 		.session = session->config.request->session,
 		.record = session->config.record,
+		.agent_socket = agent_socket,
 		.on_record_failed = on_record_failed,
 		.arg = session,
 	};
-	const char *why = objection(session, channel);
 	struct tl_process *process = NULL;
 	struct tl_err err = TL_ERR_INIT;
 
-	if (why)
-		note(session, channel->number, why);
-	else if (tl_process_start(&config, channel, &process, &err) != 0)
-		why = tl_err_text(&err);
+	if (tl_process_start(&config, channel, &process, &err) != 0)
+		tl_ssh_channel_answer(channel, false, tl_err_text(&err));
 	channel->data = process;
-	if (why)
+}
+
+/* What a program does without is said to who asked for it, and noted. */
+static void forgo(struct tl_session *session, struct tl_ssh_server_channel *channel,
+		  const char *sentence)
+{
+	note(session, channel->number, sentence);
+	tl_ssh_channel_say(channel, sentence);
+}
+
+static void on_agent(void *arg, const char *path, const struct tl_err *err)
+{
+	struct tl_ssh_server_channel *channel = arg;
+	struct tl_session *session = tl_ssh_server_arg(channel->server);
+	char sentence[TL_ERR_TEXT_MAX + 64];
+
+	if (session->held)
+		return; /* start_waiting asks again */
+	if (!path) {
+		snprintf(sentence, sizeof(sentence), "your ssh-agent is not forwarded: %s",
+			 tl_err_text(err));
+		forgo(session, channel, sentence);
+	}
+	begin(session, channel, path);
+}
+
+static void start(struct tl_session *session, struct tl_ssh_server_channel *channel)
+{
+	const char *why = objection(session, channel);
+
+	if (why) {
+		note(session, channel->number, why);
 		tl_ssh_channel_answer(channel, false, why);
+		return;
+	}
+	if (channel->wants_x11)
+		forgo(session, channel, "X11 is not forwarded by Towline");
+	if (channel->wants_agent && (session->config.request->scopes & TL_SCOPE_AGENT)) {
+		tl_listeners_need_agent(session->listeners, on_agent, channel);
+		return;
+	}
+	if (channel->wants_agent)
+		forgo(session, channel,
+		      "your ssh-agent is not forwarded: consent does not cover it (scope agent)");
+	begin(session, channel, NULL);
 }
 
 /* While the session is held a program waits with its request unanswered. */
@@ -179,10 +224,69 @@ static void on_start(void *arg, struct tl_ssh_server_channel *channel)
 		tl_ssh_channel_say(channel, session->hold);
 }
 
+/* ---- forwarding ------------------------------------------------------------------------------- */
+
+static struct tl_forward_config forward_config(struct tl_session *session)
+{
+	return (struct tl_forward_config){
+		.errand = {.loop = session->loop,
+			   .helper = session->helper,
+			   .session = session->config.request->session},
+		.record = session->config.record,
+		.on_record_failed = on_record_failed,
+		.arg = session,
+	};
+}
+
+static bool may_forward(const struct tl_session *session)
+{
+	return session->config.request->scopes & TL_SCOPE_FORWARDING;
+}
+
+static enum tl_ssh_answer on_forward(void *arg, struct tl_ssh_server_channel *channel)
+{
+	static const char no_scope[] =
+		"forwarding was refused: consent does not cover it (scope forwarding)";
+	struct tl_session *session = arg;
+	struct tl_forward_config config = forward_config(session);
+	struct tl_forward *forward = NULL;
+	struct tl_err err = TL_ERR_INIT;
+
+	if (session->held)
+		return TL_SSH_LATER; /* start_waiting goes on with it */
+	if (!may_forward(session))
+		tl_err_set(&err, TL_EDENIED, "%s", no_scope);
+	else if (tl_forward_direct(&config, channel, &forward, &err) == 0) {
+		channel->data = forward;
+		return TL_SSH_LATER;
+	}
+	tl_forward_refused(&config, channel->number, &channel->route, tl_err_text(&err));
+	tl_ssh_server_explain(session->server, tl_err_text(&err));
+	return TL_SSH_REFUSE;
+}
+
+static void on_listen(void *arg, struct tl_ssh_listen *listen)
+{
+	struct tl_session *session = arg;
+
+	if (session->held)
+		session->waiting_listen = listen;
+	else
+		tl_listeners_ask(session->listeners, listen, may_forward(session));
+}
+
+static void on_opened(void *arg, struct tl_ssh_server_channel *channel, bool accepted)
+{
+	(void)arg;
+	tl_forward_opened(channel->data, accepted);
+}
+
+/* ---- channels --------------------------------------------------------------------------------- */
+
 static void on_resize(void *arg, struct tl_ssh_server_channel *channel)
 {
 	(void)arg;
-	if (channel->data)
+	if (channel->data && !channel->forward)
 		tl_process_resize(channel->data);
 }
 
@@ -192,7 +296,7 @@ static void on_signal(void *arg, struct tl_ssh_server_channel *channel, const ch
 
 	if (session->held)
 		note(session, channel->number, "a signal was refused: the session is held");
-	else if (channel->data)
+	else if (channel->data && !channel->forward)
 		tl_process_signal(channel->data, name);
 }
 
@@ -207,20 +311,31 @@ static bool on_pump(void *arg, struct tl_ssh_server_channel *channel)
 {
 	const struct tl_session *session = arg;
 
-	return !session->held && channel->data && tl_process_pump(channel->data);
+	if (session->held || !channel->data)
+		return false;
+	return channel->forward ? tl_forward_pump(channel->data) : tl_process_pump(channel->data);
 }
 
 static void on_gone(void *arg, struct tl_ssh_server_channel *channel)
 {
-	(void)arg;
-	tl_process_free(channel->data);
+	const struct tl_session *session = arg;
+
+	if (channel->forward)
+		tl_forward_free(channel->data);
+	else
+		tl_process_free(channel->data);
 	channel->data = NULL;
+	tl_listeners_forget(session->listeners, channel);
+	tl_listeners_resume(session->listeners);
 }
 
 static const struct tl_ssh_server_handlers handlers = {
 	.key = on_key,
 	.login = on_login,
 	.start = on_start,
+	.forward = on_forward,
+	.listen = on_listen,
+	.opened = on_opened,
 	.resize = on_resize,
 	.signal = on_signal,
 	.refused = on_refused,
@@ -231,13 +346,25 @@ static const struct tl_ssh_server_handlers handlers = {
 
 /* ---- who else is there ------------------------------------------------------------------------ */
 
+static void connect_waiting(struct tl_session *session, struct tl_ssh_server_channel *channel)
+{
+	if (on_forward(session, channel) == TL_SSH_REFUSE)
+		tl_ssh_channel_refuse(channel, "the connection was refused");
+}
+
 static void start_waiting(struct tl_session *session)
 {
+	struct tl_ssh_listen *listen = tl_steal(&session->waiting_listen);
 	struct tl_ssh_server_channel *channel;
 
-	for (channel = tl_ssh_server_channels(session->server); channel; channel = channel->next)
+	for (channel = tl_ssh_server_channels(session->server); channel; channel = channel->next) {
 		if (channel->start && !channel->data)
 			start(session, channel);
+		else if (channel->open && !channel->data)
+			connect_waiting(session, channel);
+	}
+	if (listen)
+		on_listen(session, listen);
 }
 
 static void hold(struct tl_session *session, const char *why)
@@ -246,6 +373,7 @@ static void hold(struct tl_session *session, const char *why)
 
 	session->held = why != NULL;
 	snprintf(session->hold, sizeof(session->hold), "%s", why ? why : "");
+	tl_listeners_hold(session->listeners, session->held);
 	if (session->stopping || session->held || !was_held)
 		return;
 	start_waiting(session);
@@ -286,6 +414,7 @@ static int attach(struct tl_session *session, struct tl_err *err)
 	json_t *args = json_pack("{s:s}", "session", session->config.request->session);
 
 	session->held = true;
+	tl_listeners_hold(session->listeners, true);
 	return tl_session_helper_call(session->helper, "session.attach", args, on_attached, session,
 				      err);
 }
@@ -302,6 +431,7 @@ int tl_session_start(uv_loop_t *loop, int fd, const struct tl_session_config *co
 		     struct tl_session **ret_session, struct tl_err *err)
 {
 	struct tl_session *session = calloc(1, sizeof(*session));
+	struct tl_forward_config forwards;
 	int rc = session ? tl_session_helper_connect(loop, config->request->helper_socket,
 						     &helper_events, session, &session->helper, err)
 			 : tl_err_set(err, TL_ENOMEM, "out of memory");
@@ -313,15 +443,22 @@ int tl_session_start(uv_loop_t *loop, int fd, const struct tl_session_config *co
 	}
 	session->config = *config;
 	session->loop = loop;
-	rc = tl_ssh_server_new(loop, fd, config->host_key, &handlers, session, &session->server,
-			       err);
+	forwards = forward_config(session);
+	rc = tl_listeners_new(&forwards, &session->listeners, err);
+	if (rc != 0)
+		close(fd);
+	else
+		rc = tl_ssh_server_new(loop, fd, config->host_key, &handlers, session,
+				       &session->server, err);
 	if (rc == 0 && (rc = attach(session, err)) != 0)
 		tl_ssh_server_free(session->server);
 	if (rc != 0) {
+		tl_listeners_free(session->listeners);
 		tl_session_helper_free(session->helper);
 		free(session);
 		return rc;
 	}
+	tl_listeners_serve(session->listeners, session->server);
 	uv_timer_init(loop, &session->limit);
 	session->limit.data = session;
 	uv_timer_start(&session->limit, on_limit, (uint64_t)config->request->max_s * 1000, 0);
@@ -339,6 +476,7 @@ void tl_session_free(struct tl_session *session)
 	if (!session)
 		return;
 	tl_ssh_server_free(session->server);
+	tl_listeners_free(session->listeners);
 	tl_session_helper_free(session->helper);
 	uv_close((uv_handle_t *)&session->limit, on_timer_closed);
 }

@@ -125,7 +125,8 @@ static bool deliver_messages(struct tl_ssh_link *link)
 {
 	bool any = false;
 
-	for (int i = 0; i < MESSAGES_MAX && link->server && !link->held && !link->freed; i++) {
+	for (int i = 0; i < MESSAGES_MAX && link->handlers->message && !link->held && !link->freed;
+	     i++) {
 		ssh_message message = ssh_message_get(link->session);
 
 		if (!message)

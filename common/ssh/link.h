@@ -28,7 +28,7 @@ struct tl_ssh_link;
 struct tl_ssh_link_handlers {
 	/* Keys are exchanged: a server awaits authentication, a client may begin it. */
 	void (*ready)(void *arg);
-	/* Server only: a message to answer. True: taken over, to be freed with ssh_message_free. */
+	/* A message to answer. True: taken over, to be freed with ssh_message_free. */
 	bool (*message)(void *arg, ssh_message message);
 	/* Moves what can be moved; true when anything did (there will be another round). */
 	bool (*pump)(void *arg);

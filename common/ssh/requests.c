@@ -8,6 +8,7 @@
 
 #include "ssh/server_private.h"
 
+#define ENV_NAME_MAX 64
 #define ENV_VALUE_MAX 256
 #define COLUMNS_MAX 4096
 
@@ -23,7 +24,14 @@ static void on_signal(void *arg, const char *name)
 			 "%s", name);
 }
 
-static struct tl_ssh_server_channel *entry_new(struct tl_ssh_server *server)
+static void on_agent_request(void *arg)
+{
+	struct tl_ssh_server_channel *channel = arg;
+
+	channel->wants_agent = true;
+}
+
+struct tl_ssh_server_channel *tl_ssh_channel_new(struct tl_ssh_server *server)
 {
 	struct tl_ssh_server_channel *channel = calloc(1, sizeof(*channel));
 
@@ -37,62 +45,72 @@ static struct tl_ssh_server_channel *entry_new(struct tl_ssh_server *server)
 	channel->server = server;
 	channel->number = ++server->last_number;
 	channel->stream.on_signal = on_signal;
+	channel->stream.on_agent_request = on_agent_request;
 	channel->stream.arg = channel;
 	return channel;
 }
 
-static void entry_discard(struct tl_ssh_server_channel *channel)
+void tl_ssh_channel_discard(struct tl_ssh_server_channel *channel)
 {
 	json_decref(channel->env);
 	free(channel);
 }
 
-static bool may_open(struct tl_ssh_server *server, struct tl_ssh_server_channel *channel,
-		     ssh_message message)
+void tl_ssh_channel_adopt(struct tl_ssh_server_channel *channel, ssh_channel handle)
 {
-	int port = ssh_message_channel_request_open_destination_port(message);
-	const char *host = ssh_message_channel_request_open_destination(message);
-	char sentence[320];
+	struct tl_ssh_server *server = channel->server;
 
-	if (ssh_message_subtype(message) == SSH_CHANNEL_SESSION)
-		return true;
-	if (ssh_message_subtype(message) != SSH_CHANNEL_DIRECT_TCPIP) {
-		tl_ssh_server_refuse(server, NULL, "a channel of an unknown type was refused");
-		return false;
+	if (handle)
+		tl_ssh_stream_attach(&channel->stream, server->link, handle);
+	channel->next = server->channels;
+	server->channels = channel;
+	server->channel_count++;
+}
+
+static enum tl_ssh_answer may_open(struct tl_ssh_server *server,
+				   struct tl_ssh_server_channel *channel, ssh_message message)
+{
+	switch (ssh_message_subtype(message)) {
+	case SSH_CHANNEL_SESSION:
+		return TL_SSH_ACCEPT;
+	case SSH_CHANNEL_DIRECT_TCPIP:
+		return tl_ssh_forward_ask(server, channel, message);
+	default:
+		tl_ssh_server_refuse(server, NULL,
+				     "a channel that is not offered was refused (Unix sockets and "
+				     "tunnels are not forwarded)");
+		return TL_SSH_REFUSE;
 	}
-	channel->forward = true;
-	if (server->handlers->forward && host &&
-	    server->handlers->forward(server->arg, channel, host, port))
-		return true;
-	snprintf(sentence, sizeof(sentence), "port forwarding to %.200s:%d was refused",
-		 host ? host : "?", port);
-	tl_ssh_server_refuse(server, NULL, sentence);
-	return false;
 }
 
 bool tl_ssh_request_open(struct tl_ssh_server *server, ssh_message message)
 {
 	struct tl_ssh_server_channel *channel = NULL;
+	enum tl_ssh_answer answer = TL_SSH_REFUSE;
 	ssh_channel accepted = NULL;
 
 	if (!server->authenticated || server->channel_count >= TL_SSH_CHANNELS_MAX)
 		tl_ssh_server_refuse(server, NULL, "a channel was refused: too many are open");
 	else
-		channel = entry_new(server);
-	if (channel && may_open(server, channel, message))
+		channel = tl_ssh_channel_new(server);
+	if (channel)
+		answer = may_open(server, channel, message);
+	if (answer == TL_SSH_LATER) {
+		channel->open = message;
+		tl_ssh_channel_adopt(channel, NULL);
+		return true;
+	}
+	if (answer == TL_SSH_ACCEPT)
 		accepted = ssh_message_channel_request_open_reply_accept(message);
-	if (!accepted) {
-		if (channel && channel->data)
-			server->handlers->gone(server->arg, channel);
-		if (channel)
-			entry_discard(channel);
-		(void)ssh_message_reply_default(message);
+	if (accepted) {
+		tl_ssh_channel_adopt(channel, accepted);
 		return false;
 	}
-	tl_ssh_stream_attach(&channel->stream, server->link, accepted);
-	channel->next = server->channels;
-	server->channels = channel;
-	server->channel_count++;
+	if (channel && channel->data)
+		server->handlers->gone(server->arg, channel);
+	if (channel)
+		tl_ssh_channel_discard(channel);
+	(void)ssh_message_reply_default(message);
 	return false;
 }
 
@@ -134,18 +152,12 @@ static bool take_resize(struct tl_ssh_server_channel *channel, ssh_message messa
 	return true;
 }
 
-/* What may reach a program's environment: how to show text, nothing that changes what runs. */
-static bool is_allowed_env(const char *name, const char *value)
+/* A name and a text; which of them a program may see is the endpoint's policy. The rest is dropped without
+ * a word, as sshd(8) does. */
+static bool is_well_formed(const char *name, const char *value)
 {
-	static const char *const names[] = {"LANG", "COLORTERM", "NO_COLOR"};
-
-	if (!tl_str_is_name(name, 32) || strlen(value) > ENV_VALUE_MAX ||
-	    !tl_str_is_utf8(value, strlen(value)))
-		return false;
-	for (size_t i = 0; i < TL_ARRAY_LEN(names); i++)
-		if (strcmp(names[i], name) == 0)
-			return true;
-	return tl_str_starts(name, "LC_");
+	return tl_str_is_name(name, ENV_NAME_MAX) && strlen(value) <= ENV_VALUE_MAX &&
+	       tl_str_is_utf8(value, strlen(value));
 }
 
 static bool take_env(struct tl_ssh_server_channel *channel, ssh_message message)
@@ -153,7 +165,7 @@ static bool take_env(struct tl_ssh_server_channel *channel, ssh_message message)
 	const char *name = ssh_message_channel_request_env_name(message);
 	const char *value = ssh_message_channel_request_env_value(message);
 
-	if (!name || !value || !is_allowed_env(name, value) ||
+	if (!name || !value || !is_well_formed(name, value) ||
 	    json_object_size(channel->env) >= TL_SSH_ENV_MAX)
 		return false;
 	return json_object_set_new(channel->env, name, json_string(value)) == 0;
@@ -162,7 +174,7 @@ static bool take_env(struct tl_ssh_server_channel *channel, ssh_message message)
 static bool refuse_x11(struct tl_ssh_server_channel *channel, ssh_message message)
 {
 	(void)message;
-	tl_ssh_server_refuse(channel->server, channel, "X11 forwarding was refused");
+	channel->wants_x11 = true; /* said and recorded with its program */
 	return false;
 }
 
@@ -293,15 +305,4 @@ bool tl_ssh_request_channel(struct tl_ssh_server *server, ssh_message message)
 	}
 	(void)ssh_message_reply_default(message);
 	return false;
-}
-
-void tl_ssh_request_global(struct tl_ssh_server *server, ssh_message message)
-{
-	char sentence[320];
-	const char *address = ssh_message_global_request_address(message);
-
-	snprintf(sentence, sizeof(sentence), "remote port forwarding from %.200s:%d was refused",
-		 address ? address : "?", ssh_message_global_request_port(message));
-	(void)ssh_message_reply_default(message);
-	tl_ssh_server_refuse(server, NULL, sentence);
 }

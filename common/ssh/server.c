@@ -29,6 +29,8 @@ static void entry_free(struct tl_ssh_server_channel *channel)
 	server->handlers->gone(server->arg, channel);
 	if (channel->start)
 		ssh_message_free(channel->start);
+	if (channel->open)
+		ssh_message_free(channel->open);
 	tl_ssh_stream_clear(&channel->stream);
 	json_decref(channel->env);
 	free(channel->command);
@@ -39,8 +41,12 @@ void tl_ssh_channel_say(struct tl_ssh_server_channel *channel, const char *sente
 {
 	enum tl_ssh_stream_kind kind = TL_SSH_STDERR;
 	char line[512];
-	int len = snprintf(line, sizeof(line), "towline: %.480s%s", sentence,
-			   channel->has_pty ? "\r\n" : "\n");
+	int len;
+
+	if (channel->forward)
+		return;
+	len = snprintf(line, sizeof(line), "towline: %.480s%s", sentence,
+		       channel->has_pty ? "\r\n" : "\n");
 
 	if (len > 0 && tl_ssh_stream_room(&channel->stream, kind) >= (size_t)len)
 		tl_ssh_stream_send(&channel->stream, kind, line, (size_t)len);
@@ -67,8 +73,10 @@ void tl_ssh_channel_answer(struct tl_ssh_server_channel *channel, bool granted,
 
 static bool pump_channel(struct tl_ssh_server *server, struct tl_ssh_server_channel *channel)
 {
-	bool moved = false;
+	bool moved = tl_ssh_forward_step(channel);
 
+	if (channel->opening || channel->open || channel->over)
+		return moved;
 	if (channel->resized) {
 		channel->resized = false;
 		server->handlers->resize(server->arg, channel);
@@ -103,24 +111,28 @@ static bool on_message(void *arg, ssh_message message)
 	case SSH_REQUEST_CHANNEL:
 		return tl_ssh_request_channel(server, message);
 	case SSH_REQUEST_GLOBAL:
-		tl_ssh_request_global(server, message);
-		return false;
+		return tl_ssh_listen_take(server, message);
 	default:
 		(void)ssh_message_reply_default(message);
 		return false;
 	}
 }
 
+static bool is_over(const struct tl_ssh_server_channel *channel)
+{
+	return channel->over || (channel->stream.closed_in && !channel->drains);
+}
+
 static bool on_pump(void *arg)
 {
 	struct tl_ssh_server *server = arg;
 	struct tl_ssh_server_channel *channel, *next;
-	bool moved = false;
+	bool moved = tl_ssh_listen_step(server);
 
 	for (channel = server->channels; channel; channel = next) {
 		next = channel->next;
 		moved |= pump_channel(server, channel);
-		if (channel->stream.closed_in) {
+		if (is_over(channel)) {
 			entry_free(channel);
 			moved = true;
 		}
@@ -134,6 +146,7 @@ static void on_closed(void *arg, const char *reason)
 
 	while (server->channels)
 		entry_free(server->channels);
+	tl_ssh_listen_forget(server);
 	server->handlers->closed(server->arg, reason);
 }
 
@@ -185,6 +198,11 @@ bool tl_ssh_server_is_known(const struct tl_ssh_server *server)
 	return server->halfway || server->authenticated;
 }
 
+void *tl_ssh_server_arg(const struct tl_ssh_server *server)
+{
+	return server->arg;
+}
+
 struct tl_ssh_link *tl_ssh_server_link(const struct tl_ssh_server *server)
 {
 	return server->link;
@@ -206,6 +224,7 @@ void tl_ssh_server_free(struct tl_ssh_server *server)
 		return;
 	while (server->channels)
 		entry_free(server->channels);
+	tl_ssh_listen_forget(server);
 	if (server->asked)
 		ssh_message_free(server->asked);
 	tl_ssh_link_free(server->link);

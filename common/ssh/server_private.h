@@ -10,6 +10,8 @@ struct tl_ssh_server {
 	void *arg;
 	struct tl_ssh_server_channel *channels;
 	unsigned channel_count, last_number;
+	struct tl_ssh_listen *listens; /* in the order of asking */
+	unsigned listen_count;
 	/* login */
 	bool authenticated, banner_sent;
 	bool halfway; /* a key was proven, a code is missing: no other key any more */
@@ -24,7 +26,19 @@ bool tl_ssh_login_auth(struct tl_ssh_server *server, ssh_message message);
 /* requests.c */
 bool tl_ssh_request_open(struct tl_ssh_server *server, ssh_message message);
 bool tl_ssh_request_channel(struct tl_ssh_server *server, ssh_message message);
-void tl_ssh_request_global(struct tl_ssh_server *server, ssh_message message);
+struct tl_ssh_server_channel *tl_ssh_channel_new(struct tl_ssh_server *server);
+void tl_ssh_channel_discard(struct tl_ssh_server_channel *channel);
+void tl_ssh_channel_adopt(struct tl_ssh_server_channel *channel, ssh_channel handle);
+
+/* forwards.c */
+enum tl_ssh_answer tl_ssh_forward_ask(struct tl_ssh_server *server,
+				      struct tl_ssh_server_channel *channel, ssh_message message);
+/* True when anything happened. */
+bool tl_ssh_forward_step(struct tl_ssh_server_channel *channel);
+/* True when it keeps the message. */
+bool tl_ssh_listen_take(struct tl_ssh_server *server, ssh_message message);
+bool tl_ssh_listen_step(struct tl_ssh_server *server);
+void tl_ssh_listen_forget(struct tl_ssh_server *server);
 
 void tl_ssh_server_refuse(struct tl_ssh_server *server, struct tl_ssh_server_channel *channel,
 			  const char *sentence);

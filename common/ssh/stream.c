@@ -81,6 +81,15 @@ static void on_signal(ssh_session session, ssh_channel channel, const char *name
 	tl_ssh_link_touch(stream->link);
 }
 
+static void on_agent_request(ssh_session session, ssh_channel channel, void *arg)
+{
+	struct tl_ssh_stream *stream = arg;
+
+	(void)session;
+	(void)channel;
+	stream->on_agent_request(stream->arg);
+}
+
 static void on_exit_status(ssh_session session, ssh_channel channel, int status, void *arg)
 {
 	struct tl_ssh_stream *stream = arg;
@@ -148,6 +157,8 @@ void tl_ssh_stream_attach(struct tl_ssh_stream *stream, struct tl_ssh_link *link
 	stream->callbacks.channel_signal_function = on_signal;
 	stream->callbacks.channel_exit_status_function = on_exit_status;
 	stream->callbacks.channel_exit_signal_function = on_exit_signal;
+	if (stream->on_agent_request)
+		stream->callbacks.channel_auth_agent_req_function = on_agent_request;
 	ssh_callbacks_init(&stream->callbacks);
 	(void)ssh_set_channel_callbacks(channel, &stream->callbacks);
 }
@@ -337,6 +348,12 @@ void tl_ssh_stream_finish(struct tl_ssh_stream *stream, int exit_status, const c
 	tl_ssh_stream_wake(stream);
 }
 
+void tl_ssh_stream_close(struct tl_ssh_stream *stream)
+{
+	stream->no_exit = true;
+	tl_ssh_stream_finish(stream, 0, NULL);
+}
+
 /* At most the window, and at most what the socket takes: more would grow libssh's buffer. */
 static bool push(struct tl_ssh_stream *stream, int kind)
 {
@@ -366,7 +383,7 @@ static void send_exit(struct tl_ssh_stream *stream)
 	if (stream->exit_signal[0])
 		(void)ssh_channel_request_send_exit_signal(stream->channel, stream->exit_signal, 0,
 							   "", "");
-	else
+	else if (!stream->no_exit)
 		(void)ssh_channel_request_send_exit_status(stream->channel, stream->exit_status);
 	(void)ssh_channel_close(stream->channel);
 }

@@ -36,11 +36,14 @@ struct tl_ssh_stream {
 	bool eof_in, closed_in; /* the peer's, perhaps ahead of bytes still queued */
 	bool eof_wanted, eof_sent;
 	bool finish_wanted, finished; /* exit status and close */
+	bool no_exit;		      /* close only */
 	int exit_status;	      /* to be sent, or received */
 	char exit_signal[32];
 	bool has_exit;
 	/* A signal request (server side): name without SIG. May be NULL. */
 	void (*on_signal)(void *arg, const char *name);
+	/* auth-agent-req@openssh.com (server side); libssh has answered it with success. May be NULL. */
+	void (*on_agent_request)(void *arg);
 	/* Of a stream without a channel: what is queued has changed. */
 	void (*on_change)(void *arg);
 	void *arg;
@@ -82,6 +85,8 @@ void tl_ssh_stream_filled(struct tl_ssh_stream *stream, enum tl_ssh_stream_kind 
 void tl_ssh_stream_end(struct tl_ssh_stream *stream);
 /* After what is queued: EOF, exit status (or, when given, signal), close. */
 void tl_ssh_stream_finish(struct tl_ssh_stream *stream, int exit_status, const char *exit_signal);
+/* After what is queued: EOF and close, for a channel without a program. */
+void tl_ssh_stream_close(struct tl_ssh_stream *stream);
 
 /* Moves queues to and from libssh; true when anything moved. */
 bool tl_ssh_stream_pump(struct tl_ssh_stream *stream);

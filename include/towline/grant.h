@@ -5,8 +5,8 @@
  * Claims: iss relay id · aud host id · jti session id · sub engineer login · name · ticket · purpose ·
  * lane · scopes[] · keys[] (authorized_keys lines) · iat · nbf · exp · max_s; and where they apply stated
  * (the purpose is in the engineer's own words) · user (account that is asked for) · break_glass (emergency:
- * nobody is asked) · statement and signature (towline/statement.h) · second and second_away_s (four eyes). Any
- * thread. */
+ * nobody is asked) · statement and signature (towline/statement.h) · second and second_away_s (four eyes) ·
+ * forwards[] (towline/forward.h). Any thread. */
 #ifndef TOWLINE_GRANT_H
 #define TOWLINE_GRANT_H
 
@@ -26,12 +26,15 @@ enum tl_lane { TL_LANE_BASTION, TL_LANE_END_TO_END };
 const char *tl_lane_name(enum tl_lane lane); /* "bastion", "end-to-end" */
 TL_MUST_CHECK int tl_lane_parse(const char *name, enum tl_lane *ret_lane);
 
-/* What a session may do; a bit each, named "terminal", "exec", "files", "forwarding". */
+/* What a session may do; a bit each, named "terminal", "exec", "files", "forwarding",
+ * "agent" (of the engineer's ssh-agent). */
 #define TL_SCOPE_TERMINAL 1u
 #define TL_SCOPE_EXEC 2u
 #define TL_SCOPE_FILES 4u
 #define TL_SCOPE_FORWARDING 8u
-#define TL_SCOPE_ALL 15u
+#define TL_SCOPE_AGENT 16u
+#define TL_SCOPE_ALL 31u
+#define TL_SCOPES_TEXT 64 /* room for all names */
 /* "terminal,exec": comma-separated, in the order above. */
 void tl_scopes_write(unsigned scopes, struct tl_buf *out);
 TL_MUST_CHECK int tl_scopes_parse(const char *text, unsigned *ret_scopes, struct tl_err *err);
@@ -55,6 +58,8 @@ struct tl_grant {
 	enum tl_lane lane;
 	unsigned scopes;
 	struct tl_strv keys; /* authorized_keys lines, plain keys only: never certificates */
+	struct tl_strv
+		forwards; /* patterns, with TL_SCOPE_FORWARDING alone: what is not listed is refused */
 	int64_t issued_ms, not_before_ms,
 		expires_ms;	     /* wall clock; expires: must have begun by then */
 	int64_t max_s;		     /* longest duration of the session, seconds */

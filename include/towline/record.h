@@ -3,8 +3,8 @@
  * A recording is a file of JSON lines. Line 1 is the header {"towline-recording":1,"session":…,…}. Each
  * further line is {"n":N,"t":seconds,"ch":channel,"k":kind,…,"h":hex}: `h` is SHA-256 over the
  * previous line's `h` and this line's bytes up to the `h` member, so that a line removed, changed or
- * inserted breaks the chain. Kinds: "open" (channel: shell | exec | subsystem, command, pty size),
- * "o" (output, asciicast v2 "o" data), "file" (what an SFTP channel did), "r" (resize), "x" (exit status or signal), "note" (refusals,
+ * inserted breaks the chain. Kinds: "open" (channel: shell | exec | subsystem | a forwarding, command, pty size),
+ * "refuse" (a forwarding that was not allowed), "o" (output, asciicast v2 "o" data), "file" (what an SFTP channel did), "r" (resize), "x" (exit status or signal), "note" (refusals,
  * joins, pauses), "close", and last "seal" (a TL_JWT_RECORDING over count and last hash).
  * Terminal output exports to asciicast v2 (docs.asciinema.org/manual/asciicast/v2).
  * One thread at a time. */
@@ -19,7 +19,7 @@
 #include <towline/err.h>
 
 #define TL_RECORD_LINE_MAX (128 * 1024)
-#define TL_RECORD_CHANNELS_MAX 32 /* open at the same time */
+#define TL_RECORD_CHANNELS_MAX 32 /* open at the same time: what a connection may open */
 #define TL_RECORD_KEEP_MAX \
 	(4 * 1024 * 1024) /* output bytes kept of a channel that is no terminal */
 
@@ -64,6 +64,18 @@ TL_MUST_CHECK int tl_record_exit(struct tl_record *record, unsigned channel, int
 TL_MUST_CHECK int tl_record_note(struct tl_record *record, unsigned channel, const char *text,
 				 struct tl_err *err);
 TL_MUST_CHECK int tl_record_close(struct tl_record *record, unsigned channel, struct tl_err *err);
+/* A forwarding: "open", or with `why` a "refuse". Of its bytes, given to _output and _input, only sizes and
+ * hashes are kept. `what` "listen" opens no channel. Members that are NULL are left out. */
+struct tl_record_forward {
+	const char *what; /* "direct-tcpip", "forwarded-tcpip", "agent", "listen" */
+	const char *
+		to; /* "host:port" as asked for; of "forwarded-tcpip" and "listen": where it listens */
+	const char *address; /* what the host's name resolved to */
+	const char *from;    /* "address:port" of who connects */
+	const char *why;
+};
+TL_MUST_CHECK int tl_record_forward(struct tl_record *record, unsigned channel,
+				    const struct tl_record_forward *forward, struct tl_err *err);
 
 /* Writes the seal, syncs and trims the file. */
 TL_MUST_CHECK int tl_record_seal(struct tl_record *record, const struct tl_key *key,

@@ -34,6 +34,8 @@ int tl_command_roster_sign(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_roster_verify(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_roster_publish(const struct tl_cli *cli, struct tl_err *err);
 
+int tl_command_forward(const struct tl_cli *cli, struct tl_err *err);
+
 int tl_command_sessions(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_session_stop(const struct tl_cli *cli, struct tl_err *err);
 int tl_command_session_get(const struct tl_cli *cli, struct tl_err *err);

@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 #include <towline/bundle_command.h>
+#include <towline/forward.h>
 
 static const struct tl_cli_option json_option[] = {
 	{0, "json", NULL, "Print JSON, for programs."},
@@ -31,6 +32,12 @@ static const struct tl_cli_option output_options[] = {
 };
 static const struct tl_cli_option key_options[] = {
 	TL_BUNDLE_KEY_OPTIONS,
+	{0},
+};
+static const struct tl_cli_option forward_options[] = {
+	{'A', "agent", NULL, "Your ssh-agent too (ssh -A)."},
+	{0, "minutes", "NUMBER", "For how long sessions ask for it, 1 to 720 (default 60)."},
+	{0, "json", NULL, "Print JSON, for programs."},
 	{0},
 };
 static const struct tl_cli_option sessions_options[] = {
@@ -164,6 +171,15 @@ static const struct tl_cli_command commands[] = {
 	TL_BUNDLE_DIFF_COMMAND("bundle diff", tl_command_bundle_diff),
 	{"bundle extract", "FILE [DIRECTORY]", 1, 2, "Unpack a bundle safely below a directory",
 	 NULL, key_options, tl_command_bundle_extract},
+	{"forward", "HOST|TICKET [PLACE…]", 1, 1 + TL_FORWARDS_MAX,
+	 "Ask to forward connections through a host",
+	 "Your sessions to the host then ask for the scope forwarding and these places: "
+	 "HOST:PORT (db-1.internal:5432, 127.0.0.1:*, *.internal:443, 10.0.0.0/8:22) for ssh -L, "
+	 "-D, "
+	 "-W and -J, listen:ADDRESS:PORT for ssh -R. The host's policy and the person there "
+	 "decide. "
+	 "Without PLACE and --agent nothing is asked for any more.",
+	 forward_options, tl_command_forward},
 	{"sessions", NULL, 0, 0, "List remote sessions", NULL, sessions_options,
 	 tl_command_sessions},
 	{"connect", "HOST|TICKET", 1, 1,

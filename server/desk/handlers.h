@@ -65,6 +65,8 @@ void tl_session_company_told(struct tl_http_call *call);
 /* evidence.c */
 void tl_session_note_call(struct tl_http_call *call);
 void tl_session_proof(struct tl_http_call *call);
+/* forward.c */
+void tl_forward_ask(struct tl_http_call *call);
 /* roster_api.c */
 void tl_roster_show_call(struct tl_http_call *call);
 void tl_roster_publish_call(struct tl_http_call *call);

@@ -43,6 +43,8 @@ static const struct tl_http_route routes[] = {
 	{"POST", "/v1/enrolment-tokens", ADMIN, TL_BODY_JSON, KIB, tl_enrolment_token_create_call,
 	 NULL, "Makes a one-time enrolment token"},
 	GET("/v1/events", READERS, tl_events_stream, "Server-sent events: what changed"),
+	{"POST", "/v1/forwards", STAFF, TL_BODY_JSON, 16 * KIB, tl_forward_ask, NULL,
+	 "Asks that the engineer's next sessions to a host may forward"},
 	GET("/v1/health", PUBLIC, tl_health_show, "Whether the relay can do its work"),
 	GET("/v1/hosts", READERS, tl_host_list, "Hosts"),
 	GET("/v1/hosts/:id", READERS, tl_host_show, "A host, by id or name"),

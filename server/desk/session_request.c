@@ -8,6 +8,7 @@
 
 #include "desk/change.h"
 #include "desk/desk.h"
+#include "desk/forward.h"
 #include "desk/reply.h"
 #include "desk/session.h"
 
@@ -18,7 +19,24 @@ struct request {
 	const struct tl_session_ask *ask;
 	char session[TL_ID_LEN + 1];
 	int64_t expires_ms; /* 0: by the limits */
+	struct tl_forward_wish wish;
+	unsigned scopes; /* with what the engineer wants to forward */
 };
+
+/* Forwarding is never asked for by itself: an engineer has said what for. */
+static int load_wish(struct request *request, struct tl_store *store, int64_t now_ms,
+		     struct tl_err *err)
+{
+	const struct tl_session_ask *ask = request->ask;
+	unsigned forwarding = TL_SCOPE_FORWARDING | TL_SCOPE_AGENT;
+	int r;
+
+	tl_forward_wish_clear(&request->wish);
+	r = tl_forward_wish_load(store, ask->engineer->id, ask->target->host, now_ms,
+				 &request->wish, err);
+	request->scopes = ask->scopes & (request->wish.scopes | ~forwarding);
+	return r;
+}
 
 /* Whether the grant is made when an SSH connection takes the session up. */
 static bool is_deferred(const struct tl_session_ask *ask)
@@ -60,7 +78,7 @@ static int fill_grant(const struct request *request, const char *purpose, int64_
 	grant->purpose_stated = ask->purpose && *ask->purpose;
 	grant->break_glass = ask->break_glass;
 	grant->lane = ask->lane;
-	grant->scopes = ask->scopes;
+	grant->scopes = request->scopes;
 	grant->issued_ms = grant->not_before_ms = now_ms;
 	grant->expires_ms =
 		request->expires_ms ? request->expires_ms : now_ms + desk->grant_life_ms;
@@ -70,6 +88,10 @@ static int fill_grant(const struct request *request, const char *purpose, int64_
 		grant->second = desk->second_leaves;
 		grant->second_away_s = desk->second_away_s;
 	}
+	for (size_t i = 0;
+	     (request->scopes & TL_SCOPE_FORWARDING) && i < request->wish.forwards.count; i++)
+		if (tl_strv_push(&grant->forwards, request->wish.forwards.items[i]))
+			return tl_err_set(err, TL_ENOMEM, "out of memory");
 	if (!ask->statement)
 		return 0;
 	grant->statement = strdup(ask->statement);
@@ -142,7 +164,7 @@ static int tell_request(struct tl_change *change, const struct request *request,
 	tl_auto(tl_buf) struct tl_buf scopes = TL_BUF_INIT(128);
 	json_t *detail;
 
-	tl_scopes_write(ask->scopes, &scopes);
+	tl_scopes_write(request->scopes, &scopes);
 	detail = json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s*, s:b, s:b}", "session",
 			   request->session, "engineer", ask->engineer->login, "host",
 			   ask->target->host_name, "lane", tl_lane_name(ask->lane), "scopes",
@@ -188,7 +210,7 @@ static int insert(struct tl_change *change, const struct request *request, const
 	const struct tl_session_ask *ask = request->ask;
 	tl_auto(tl_buf) struct tl_buf scopes = TL_BUF_INIT(128);
 
-	tl_scopes_write(ask->scopes, &scopes);
+	tl_scopes_write(request->scopes, &scopes);
 	return tl_store_exec(
 		change->store,
 		"INSERT INTO session (id, ticket_id, host_id, user_id, lane, scopes, "
@@ -220,7 +242,7 @@ static int push_grant(struct tl_change *change, const char *host, const char *se
 
 static int request_session(struct tl_change *change, void *arg, struct tl_err *err)
 {
-	const struct request *request = arg;
+	struct request *request = arg;
 	const struct tl_session_ask *ask = request->ask;
 	tl_auto(tl_grant) struct tl_grant grant = {.session = ""};
 	tl_auto(tl_buf) struct tl_buf jws = TL_BUF_INIT(GRANT_MAX);
@@ -242,7 +264,8 @@ static int request_session(struct tl_change *change, void *arg, struct tl_err *e
 	copy(purpose, sizeof purpose,
 	     ask->purpose && *ask->purpose ? ask->purpose : tl_rows_text(row, 1));
 	tl_rows_free(tl_steal(&row));
-	if ((r = make_grant(request, purpose, change->now_ms, &grant, err)) ||
+	if ((r = load_wish(request, change->store, change->now_ms, err)) ||
+	    (r = make_grant(request, purpose, change->now_ms, &grant, err)) ||
 	    (!is_deferred(ask) &&
 	     (r = tl_grant_sign(&grant, request->desk->authority, &jws, err))) ||
 	    (r = insert(change, request, ticket, &grant, tl_buf_str(&jws), err)) ||
@@ -270,7 +293,9 @@ int tl_session_request(struct tl_desk *desk, struct tl_store *store,
 	change.address = ask->address;
 	if (!is_deferred(ask))
 		tl_broker_expect(desk->broker, request.session);
-	if ((r = tl_change_run(&change, err))) {
+	r = tl_change_run(&change, err);
+	tl_forward_wish_clear(&request.wish);
+	if (r) {
 		tl_broker_cancel(desk->broker, request.session);
 		return r;
 	}
@@ -367,8 +392,11 @@ static int grant_now(struct tl_change *change, const struct claiming *claiming, 
 	ask.statement = tl_rows_is_null(row, 8) ? NULL : tl_rows_text(row, 8);
 	ask.signature = tl_rows_is_null(row, 9) ? NULL : tl_rows_text(row, 9);
 	request.expires_ms = tl_rows_int(row, 10);
-	if ((r = make_grant(&request, tl_rows_text(row, 3), change->now_ms, &grant, err)) ||
-	    (r = tl_grant_sign(&grant, claiming->desk->authority, &jws, err)))
+	r = load_wish(&request, change->store, change->now_ms, err);
+	if (r == 0)
+		r = make_grant(&request, tl_rows_text(row, 3), change->now_ms, &grant, err);
+	tl_forward_wish_clear(&request.wish);
+	if (r || (r = tl_grant_sign(&grant, claiming->desk->authority, &jws, err)))
 		return r;
 	tl_rows_free(tl_steal(&row));
 	if ((r = tl_store_exec(change->store, "UPDATE session SET grant_jws = $2 WHERE id = $1",

@@ -5,6 +5,7 @@
 #include <towline/str.h>
 
 #include "ssh/front_private.h"
+#include "ssh/gate.h"
 #include "ssh/proxy.h"
 #include "ssh/upstream.h"
 
@@ -21,6 +22,7 @@ struct tl_bastion {
 	struct tl_record *record;
 	uv_timer_t patience;
 	enum phase phase;
+	struct tl_gate *gate;
 	char why[256]; /* PHASE_OVER */
 };
 
@@ -28,6 +30,13 @@ static struct tl_ssh_server_channel *channels(const struct tl_bastion *bastion)
 {
 	return bastion->guest->server ? tl_ssh_server_channels(bastion->guest->server)
 				      : bastion->guest->local;
+}
+
+/* The proxy of a channel; NULL for what is not ours or has none. */
+static struct tl_proxy *proxy_of(const struct tl_bastion *bastion,
+				 const struct tl_ssh_server_channel *channel)
+{
+	return channel->forward && !bastion->guest->names_host ? NULL : channel->data;
 }
 
 /* ---- the end ---------------------------------------------------------------------------------- */
@@ -48,8 +57,9 @@ static void give_up(struct tl_bastion *bastion, const char *sentence)
 		tl_ssh_stream_wake(&bastion->guest->local->stream);
 	snprintf(bastion->why, sizeof(bastion->why), "%s", sentence);
 	for (channel = channels(bastion); channel; channel = channel->next)
-		if (!channel->forward && channel->data)
+		if (proxy_of(bastion, channel))
 			tl_proxy_lose(channel->data, sentence);
+	tl_gate_lose(bastion->gate);
 	tl_log_info("session ends",
 		    TL_S("session", bastion->visit ? tl_visit_session(bastion->visit) : NULL),
 		    TL_S("engineer", bastion->guest->engineer.login), TL_S("reason", sentence));
@@ -76,7 +86,7 @@ static void say_waiting(uv_timer_t *timer)
 	snprintf(sentence, sizeof(sentence), "waiting for consent on %s (ticket %s)…",
 		 target->host_name, target->ticket);
 	for (channel = channels(bastion); channel; channel = channel->next)
-		if (!channel->forward && channel->data)
+		if (proxy_of(bastion, channel))
 			tl_ssh_channel_say(channel, sentence);
 }
 
@@ -95,9 +105,34 @@ static void on_upstream_ready(void *arg)
 
 	bastion->phase = PHASE_READY;
 	for (channel = channels(bastion); channel; channel = channel->next)
-		if (!channel->forward && channel->data)
+		if (proxy_of(bastion, channel))
 			tl_proxy_connect(channel->data, tl_upstream_link(bastion->upstream),
 					 bastion->record);
+	tl_gate_connect(bastion->gate, tl_upstream_link(bastion->upstream), bastion->record);
+}
+
+/* A connection that came in at the endpoint, or a program there that wants the engineer's ssh-agent. */
+static bool on_upstream_open(void *arg, ssh_message message)
+{
+	struct tl_bastion *bastion = arg;
+	struct tl_ssh_server_channel *channel = NULL;
+	struct tl_proxy *proxy;
+	struct tl_ssh_route route;
+	struct tl_err err = TL_ERR_INIT;
+
+	if (bastion->phase != PHASE_READY || !bastion->guest->server ||
+	    !tl_gate_expects(bastion->gate, message, &route))
+		return false;
+	proxy = tl_proxy_new(NULL);
+	if (!proxy)
+		return false;
+	if (tl_ssh_server_open(bastion->guest->server, &route, proxy, &channel, &err) != 0) {
+		tl_proxy_free(proxy);
+		return false;
+	}
+	tl_proxy_take(proxy, channel, tl_upstream_link(bastion->upstream), bastion->record,
+		      message);
+	return true;
 }
 
 static bool on_upstream_pump(void *arg)
@@ -108,14 +143,15 @@ static bool on_upstream_pump(void *arg)
 	bool moved = false;
 
 	for (channel = channels(bastion); channel; channel = channel->next) {
-		int rc = !channel->forward && channel->data
-				 ? tl_proxy_pump_upstream(channel->data, &err)
-				 : 0;
+		int rc = proxy_of(bastion, channel) ? tl_proxy_pump_upstream(channel->data, &err)
+						    : 0;
 
 		if (rc < 0)
 			on_record_failed(bastion, &err);
 		moved |= rc > 0;
 	}
+	if (tl_gate_step(bastion->gate, &err) < 0)
+		on_record_failed(bastion, &err);
 	return moved;
 }
 
@@ -136,6 +172,7 @@ static void on_opened(void *arg, int fd, struct tl_record *record)
 		.host_key_line = tl_visit_target(bastion->visit)->ssh_host_key,
 		.key = bastion->key,
 		.ready = on_upstream_ready,
+		.open = on_upstream_open,
 		.pump = on_upstream_pump,
 		.closed = on_upstream_closed,
 		.arg = bastion,
@@ -222,11 +259,47 @@ void tl_bastion_start(struct tl_bastion *bastion, struct tl_ssh_server_channel *
 		return;
 	}
 	channel->data = tl_proxy_new(channel);
+	if (channel->wants_agent)
+		tl_gate_expect_agent(bastion->gate);
 	if (!channel->data)
 		tl_ssh_channel_answer(channel, false, "the relay is out of memory");
 	else if (bastion->phase == PHASE_READY)
 		tl_proxy_connect(channel->data, tl_upstream_link(bastion->upstream),
 				 bastion->record);
+}
+
+enum tl_ssh_answer tl_bastion_forward(struct tl_bastion *bastion,
+				      struct tl_ssh_server_channel *channel)
+{
+	if (bastion->phase == PHASE_OVER) {
+		tl_ssh_server_explain(bastion->guest->server, bastion->why);
+		return TL_SSH_REFUSE;
+	}
+	channel->data = tl_proxy_new(channel);
+	if (!channel->data)
+		return TL_SSH_REFUSE;
+	if (bastion->phase == PHASE_READY)
+		tl_proxy_connect(channel->data, tl_upstream_link(bastion->upstream),
+				 bastion->record);
+	return TL_SSH_LATER;
+}
+
+void tl_bastion_opened(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel,
+		       bool accepted)
+{
+	if (channel->data)
+		tl_proxy_opened(channel->data, accepted);
+	if (bastion->upstream)
+		tl_ssh_link_kick(tl_upstream_link(bastion->upstream));
+}
+
+void tl_bastion_listen(struct tl_bastion *bastion, struct tl_ssh_listen *listen)
+{
+	tl_gate_ask(bastion->gate, listen);
+	if (bastion->phase == PHASE_OVER)
+		tl_gate_lose(bastion->gate);
+	else if (bastion->upstream)
+		tl_ssh_link_kick(tl_upstream_link(bastion->upstream));
 }
 
 bool tl_bastion_pump(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel)
@@ -315,8 +388,10 @@ struct tl_bastion *tl_bastion_new(struct tl_guest *guest)
 	if (!bastion)
 		return NULL;
 	bastion->guest = guest;
-	if (!ask(bastion)) {
+	bastion->gate = tl_gate_new();
+	if (!bastion->gate || !ask(bastion)) {
 		tl_key_free(bastion->key);
+		tl_gate_free(bastion->gate);
 		free(bastion);
 		return NULL;
 	}
@@ -344,5 +419,6 @@ void tl_bastion_free(struct tl_bastion *bastion, const char *reason)
 	tl_visit_end(bastion->visit, bastion->phase == PHASE_OVER ? bastion->why : reason, bytes_in,
 		     bytes_out);
 	tl_key_free(bastion->key);
+	tl_gate_free(bastion->gate);
 	uv_close((uv_handle_t *)&bastion->patience, on_timer_closed);
 }

@@ -124,7 +124,8 @@ struct tl_guest {
 	char certificate_id[TL_CERTIFICATE_NAME_MAX + 1]; /* "": a registered key */
 	bool by_certificate;
 	unsigned scopes; /* that it may ask for */
-	bool may_jump;	 /* to an endpoint, end to end */
+	bool may_jump;	 /* forward at all: to an endpoint, or through one */
+	bool names_host; /* `user` is a host or ticket, and connections are made from there */
 	bool logged_in, closing;
 	struct tl_engineer engineer;
 	struct tl_bastion *bastion;   /* NULL until the first program is asked for */
@@ -152,6 +153,12 @@ struct tl_bastion;
 struct tl_bastion *tl_bastion_new(struct tl_guest *guest);
 void tl_bastion_start(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel);
 bool tl_bastion_pump(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel);
+/* Forwarding through the endpoint, both ways. */
+enum tl_ssh_answer tl_bastion_forward(struct tl_bastion *bastion,
+				      struct tl_ssh_server_channel *channel);
+void tl_bastion_opened(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel,
+		       bool accepted);
+void tl_bastion_listen(struct tl_bastion *bastion, struct tl_ssh_listen *listen);
 void tl_bastion_resize(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel);
 void tl_bastion_signal(struct tl_bastion *bastion, struct tl_ssh_server_channel *channel,
 		       const char *name);

@@ -12,7 +12,8 @@ struct key_job {
 	struct tl_guest *guest; /* NULL: left meanwhile */
 	struct tl_ssh_front *front;
 	char *key_text;
-	char address[64];
+	char address[64], user[256];
+	bool names_host;
 	struct tl_engineer engineer;
 	struct tl_certificate certificate; /* with a key where one was shown */
 	bool needs_code;
@@ -40,6 +41,17 @@ static bool is_certificate(const char *key_text)
 	       read_type(&blob, &name, &len) && tl_certificate_is_type(name, len);
 }
 
+/* An engineer's own login is no host, even if one is called the same: "ssh -J relay HOST" sends it. */
+static bool names_host(void *worker, const struct key_job *job)
+{
+	struct tl_session_target target;
+	int rc = tl_streq(job->user, job->engineer.login)
+			 ? TL_ENOENT
+			 : job->front->office.resolve(worker, job->user, &target, NULL);
+
+	return rc == 0 || rc == TL_EDENIED;
+}
+
 static void work_key(void *worker, void *arg, struct tl_err *err)
 {
 	struct key_job *job = arg;
@@ -52,6 +64,8 @@ static void work_key(void *worker, void *arg, struct tl_err *err)
 	/* Nobody shows a code twice: a certificate that was issued for one stands for it. */
 	if (rc == 0 && office->factor && !job->certificate.second_factor)
 		rc = office->factor(worker, job->engineer.id, &job->needs_code, err);
+	if (rc == 0)
+		job->names_host = names_host(worker, job);
 	/* Who is not let in is so by `err`: no failure may come without it. */
 	if (rc != 0 && err->code == 0)
 		tl_err_set(err, rc, "the key cannot be judged");
@@ -71,6 +85,11 @@ static void adopt(struct tl_guest *guest, struct key_job *job)
 		guest->scopes |= TL_SCOPE_TERMINAL;
 	guest->by_certificate = !plain;
 	guest->may_jump = plain || certificate->permits_forwarding;
+	guest->names_host = job->names_host;
+	if (guest->may_jump)
+		guest->scopes |= TL_SCOPE_FORWARDING;
+	if (plain || certificate->permits_agent)
+		guest->scopes |= TL_SCOPE_AGENT;
 	snprintf(guest->certificate_id, sizeof(guest->certificate_id), "%s",
 		 plain ? "" : certificate->key_id);
 }
@@ -137,6 +156,7 @@ static void on_key(void *arg, const char *user, const char *key_text)
 	job->guest = guest;
 	job->front = guest->front;
 	snprintf(job->address, sizeof(job->address), "%s", guest->address);
+	snprintf(job->user, sizeof(job->user), "%s", guest->user);
 	guest->key_job = job;
 	tl_front_job(guest->front, work_key, on_key_done, job, &job->err);
 }
@@ -168,35 +188,69 @@ int tl_guest_key_line(const char *key_text, struct tl_buf *out)
 
 /* ---- what does it want ------------------------------------------------------------------------ */
 
+static struct tl_bastion *bastion_of(struct tl_guest *guest)
+{
+	if (!guest->bastion)
+		guest->bastion = tl_bastion_new(guest);
+	return guest->bastion;
+}
+
 static void on_start(void *arg, struct tl_ssh_server_channel *channel)
 {
 	struct tl_guest *guest = arg;
 
-	if (channel->has_pty && !(guest->scopes & TL_SCOPE_TERMINAL)) {
+	if (channel->has_pty && !(guest->scopes & TL_SCOPE_TERMINAL))
 		tl_ssh_channel_answer(channel, false, "your certificate permits no terminal");
-		return;
-	}
-	if (!guest->bastion)
-		guest->bastion = tl_bastion_new(guest);
-	if (guest->bastion)
+	else if (bastion_of(guest))
 		tl_bastion_start(guest->bastion, channel);
 	else
 		tl_ssh_channel_answer(channel, false, "the relay is out of memory");
 }
 
-static bool on_forward(void *arg, struct tl_ssh_server_channel *channel, const char *host, int port)
+static bool may_forward(const struct tl_guest *guest)
 {
-	struct tl_guest *guest = arg;
-
-	(void)port; /* "ssh -J" sends 22; an endpoint has one SSH server, wherever it is thought */
-	if (!guest->may_jump) {
+	if (!guest->may_jump)
 		tl_log_info("a certificate permits no forwarding",
 			    TL_S("engineer", guest->engineer.login),
 			    TL_S("certificate", guest->certificate_id));
-		return false;
-	}
-	channel->data = tl_pipe_new(guest, channel, host);
-	return channel->data != NULL;
+	return guest->may_jump;
+}
+
+static enum tl_ssh_answer on_forward(void *arg, struct tl_ssh_server_channel *channel)
+{
+	struct tl_guest *guest = arg;
+
+	if (!may_forward(guest))
+		return TL_SSH_REFUSE;
+	if (guest->names_host)
+		return bastion_of(guest) ? tl_bastion_forward(guest->bastion, channel)
+					 : TL_SSH_REFUSE;
+	/* "ssh -J" sends port 22; an endpoint has one SSH server, wherever it is thought */
+	channel->data = tl_pipe_new(guest, channel, channel->route.to.host);
+	return channel->data ? TL_SSH_ACCEPT : TL_SSH_REFUSE;
+}
+
+static void on_listen(void *arg, struct tl_ssh_listen *listen)
+{
+	struct tl_guest *guest = arg;
+
+	if (guest->names_host && may_forward(guest) && bastion_of(guest))
+		tl_bastion_listen(guest->bastion, listen);
+	else
+		tl_ssh_listen_answer(listen, false, 0);
+}
+
+static void on_opened(void *arg, struct tl_ssh_server_channel *channel, bool accepted)
+{
+	const struct tl_guest *guest = arg;
+
+	tl_bastion_opened(guest->bastion, channel, accepted);
+}
+
+/* The end-to-end lane's channels go to a pipe, all others through the bastion. */
+static bool is_piped(const struct tl_guest *guest, const struct tl_ssh_server_channel *channel)
+{
+	return channel->forward && !guest->names_host;
 }
 
 static void on_resize(void *arg, struct tl_ssh_server_channel *channel)
@@ -229,7 +283,7 @@ static bool on_pump(void *arg, struct tl_ssh_server_channel *channel)
 {
 	struct tl_guest *guest = arg;
 
-	if (channel->forward)
+	if (is_piped(guest, channel))
 		return channel->data && tl_pipe_pump(channel->data);
 	return guest->bastion && tl_bastion_pump(guest->bastion, channel);
 }
@@ -238,7 +292,7 @@ static void on_gone(void *arg, struct tl_ssh_server_channel *channel)
 {
 	struct tl_guest *guest = arg;
 
-	if (channel->forward)
+	if (is_piped(guest, channel))
 		tl_pipe_free(channel->data);
 	else if (guest->bastion)
 		tl_bastion_gone(guest->bastion, channel);
@@ -291,6 +345,8 @@ static const struct tl_ssh_server_handlers handlers = {
 	.login = on_login,
 	.start = on_start,
 	.forward = on_forward,
+	.listen = on_listen,
+	.opened = on_opened,
 	.resize = on_resize,
 	.signal = on_signal,
 	.refused = on_refused,

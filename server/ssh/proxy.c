@@ -1,19 +1,34 @@
 #include "ssh/proxy.h"
 
+#include <libssh/server.h>
 #include <stdio.h>
 #include <string.h>
 
 #define TYPED_MAX (64 * 1024) /* of another one's keyboard, waiting for the endpoint */
 
+static const char no_x11[] = "X11 is not forwarded by Towline";
+
 /* How the endpoint's channel is brought up, in this order. libssh carries on a call that returned
  * AGAIN when it is made again. */
-enum step { STEP_IDLE, STEP_OPEN, STEP_ENV, STEP_PTY, STEP_PROGRAM, STEP_RUNNING, STEP_LOST };
+enum step {
+	STEP_IDLE,
+	STEP_OPEN,
+	STEP_ENV,
+	STEP_PTY,
+	STEP_AGENT,
+	STEP_PROGRAM,
+	STEP_RUNNING,
+	STEP_REFUSED, /* a forwarding: to be written down */
+	STEP_LOST
+};
 
 struct tl_proxy {
 	struct tl_ssh_server_channel *channel;
 	struct tl_ssh_stream stream; /* the endpoint's side */
 	struct tl_ssh_link *upstream;
 	struct tl_record *record;
+	ssh_message
+		incoming; /* the endpoint's request for the channel, until the client has answered */
 	enum step step;
 	void *env; /* iterator: the next variable to send */
 	bool resized, recorded, ended;
@@ -60,7 +75,15 @@ void tl_proxy_lose(struct tl_proxy *proxy, const char *sentence)
 	tl_ssh_stream_clear(&proxy->stream);
 	if (proxy->ended)
 		return;
-	tl_ssh_channel_answer(proxy->channel, false, sentence);
+	if (!proxy->channel->forward) {
+		tl_ssh_channel_answer(proxy->channel, false, sentence);
+		return;
+	}
+	proxy->channel->drains = false;
+	if (proxy->channel->open)
+		tl_ssh_channel_refuse(proxy->channel, sentence);
+	else
+		tl_ssh_stream_close(&proxy->channel->stream);
 }
 
 /* ---- bringing the endpoint's side up ---------------------------------------------------------- */
@@ -89,8 +112,16 @@ static int step_pty(struct tl_proxy *proxy)
 		rc = ssh_channel_request_pty_size(proxy->stream.channel, channel->term,
 						  (int)channel->columns, (int)channel->rows);
 	if (rc == SSH_OK)
-		proxy->step = STEP_PROGRAM;
+		proxy->step = STEP_AGENT;
 	return rc;
+}
+
+/* Without a reply: the endpoint decides, and tells the engineer on the program's stderr. */
+static int step_agent(struct tl_proxy *proxy)
+{
+	proxy->step = STEP_PROGRAM;
+	return proxy->channel->wants_agent ? ssh_channel_request_auth_agent(proxy->stream.channel)
+					   : SSH_OK;
 }
 
 static int step_program(struct tl_proxy *proxy)
@@ -114,14 +145,34 @@ static int step_program(struct tl_proxy *proxy)
 	if (rc == SSH_OK) {
 		proxy->step = STEP_RUNNING;
 		tl_ssh_channel_answer(proxy->channel, true, NULL);
+		if (channel->wants_x11)
+			tl_ssh_channel_say(proxy->channel, no_x11);
 	}
 	return rc;
 }
 
+/* The endpoint has connected, or will not. */
+static int step_connect(struct tl_proxy *proxy)
+{
+	const struct tl_ssh_route *route = &proxy->channel->route;
+	int rc =
+		ssh_channel_open_forward(proxy->stream.channel, route->to.host, (int)route->to.port,
+					 route->from.host, (int)route->from.port);
+
+	if (rc == SSH_OK)
+		proxy->step = tl_ssh_channel_accept(proxy->channel) ? STEP_RUNNING : STEP_LOST;
+	else if (rc != SSH_AGAIN)
+		proxy->step = STEP_REFUSED;
+	return rc == SSH_AGAIN ? SSH_AGAIN : SSH_OK;
+}
+
 static int step_open(struct tl_proxy *proxy)
 {
-	int rc = ssh_channel_open_session(proxy->stream.channel);
+	int rc;
 
+	if (proxy->channel->forward)
+		return step_connect(proxy);
+	rc = ssh_channel_open_session(proxy->stream.channel);
 	if (rc == SSH_OK)
 		proxy->step = STEP_ENV;
 	return rc;
@@ -130,10 +181,8 @@ static int step_open(struct tl_proxy *proxy)
 static bool bring_up(struct tl_proxy *proxy)
 {
 	static int (*const steps[])(struct tl_proxy *) = {
-		[STEP_OPEN] = step_open,
-		[STEP_ENV] = step_env,
-		[STEP_PTY] = step_pty,
-		[STEP_PROGRAM] = step_program,
+		[STEP_OPEN] = step_open,   [STEP_ENV] = step_env,	  [STEP_PTY] = step_pty,
+		[STEP_AGENT] = step_agent, [STEP_PROGRAM] = step_program,
 	};
 	bool moved = false;
 
@@ -153,16 +202,42 @@ static bool bring_up(struct tl_proxy *proxy)
 
 /* ---- recording -------------------------------------------------------------------------------- */
 
+static int record_forward(struct tl_proxy *proxy, const char *why, struct tl_err *err)
+{
+	const struct tl_ssh_route *route = &proxy->channel->route;
+	char to[TL_SSH_PLACE_TEXT], from[TL_SSH_PLACE_TEXT];
+	struct tl_record_forward facts = {.what = tl_ssh_route_name(route->kind), .why = why};
+
+	facts.to = tl_ssh_place_text(&route->to, to);
+	facts.from = tl_ssh_place_text(&route->from, from);
+	return tl_record_forward(proxy->record, proxy->channel->number, &facts, err);
+}
+
 static int record_begin(struct tl_proxy *proxy, struct tl_err *err)
 {
 	const struct tl_ssh_server_channel *channel = proxy->channel;
 
+	int rc;
+
+	if (proxy->step == STEP_REFUSED) {
+		static const char why[] = "the endpoint refused the connection";
+
+		rc = record_forward(proxy, why, err);
+		tl_proxy_lose(proxy, why);
+		return rc;
+	}
 	if (proxy->recorded || proxy->step != STEP_RUNNING)
 		return 0;
 	proxy->recorded = true;
-	return tl_record_open(proxy->record, channel->number, tl_ssh_program_name(channel->program),
-			      channel->command, tl_ssh_recorded_columns(channel),
-			      tl_ssh_recorded_rows(channel), err);
+	tl_ssh_stream_wake(&proxy->channel->stream); /* what it sent meanwhile may pass */
+	if (channel->forward)
+		return record_forward(proxy, NULL, err);
+	rc = tl_record_open(proxy->record, channel->number, tl_ssh_program_name(channel->program),
+			    channel->command, tl_ssh_recorded_columns(channel),
+			    tl_ssh_recorded_rows(channel), err);
+	if (rc == 0 && channel->wants_x11)
+		rc = tl_record_note(proxy->record, channel->number, no_x11, err);
+	return rc;
 }
 
 int tl_proxy_record_end(struct tl_proxy *proxy, struct tl_err *err)
@@ -258,11 +333,18 @@ static void pass_end(struct tl_proxy *proxy)
 {
 	const struct tl_ssh_stream *from = &proxy->stream;
 
+	if (proxy->channel->forward && tl_ssh_stream_at_end(from) &&
+	    !proxy->channel->stream.eof_wanted)
+		tl_ssh_stream_end(&proxy->channel->stream);
 	if (proxy->ended || !tl_ssh_stream_is_closed(from))
 		return;
 	proxy->ended = true;
-	tl_ssh_stream_finish(&proxy->channel->stream, from->has_exit ? from->exit_status : 255,
-			     from->exit_signal[0] ? from->exit_signal : NULL);
+	if (proxy->channel->forward)
+		tl_ssh_stream_close(&proxy->channel->stream);
+	else
+		tl_ssh_stream_finish(&proxy->channel->stream,
+				     from->has_exit ? from->exit_status : 255,
+				     from->exit_signal[0] ? from->exit_signal : NULL);
 }
 
 static void pass_requests(struct tl_proxy *proxy)
@@ -298,7 +380,7 @@ int tl_proxy_pump_upstream(struct tl_proxy *proxy, struct tl_err *err)
 	if (tl_ssh_stream_peek(&proxy->stream, TL_SSH_DATA, &bytes) > 0 ||
 	    tl_ssh_stream_peek(&proxy->stream, TL_SSH_STDERR, &bytes) > 0 ||
 	    (moved && tl_ssh_stream_peek(&proxy->channel->stream, TL_SSH_DATA, &bytes) > 0) ||
-	    proxy->stream.closed_in)
+	    proxy->stream.eof_in || proxy->channel->stream.closed_in)
 		tl_ssh_stream_wake(&proxy->channel->stream);
 	return moved;
 }
@@ -321,7 +403,44 @@ int tl_proxy_pump_engineer(struct tl_proxy *proxy, struct tl_err *err)
 	if (rc < 0)
 		return rc;
 	pass_end(proxy);
+	/* What a connection's client sent before it closed goes on to the endpoint. */
+	proxy->channel->drains = proxy->channel->forward && !proxy->stream.closed_in &&
+				 (!tl_ssh_stream_is_closed(&proxy->channel->stream) ||
+				  proxy->stream.out[TL_SSH_DATA].len > 0);
 	return moved | rc;
+}
+
+/* ---- channels that the endpoint asks for ------------------------------------------------------ */
+
+void tl_proxy_take(struct tl_proxy *proxy, struct tl_ssh_server_channel *channel,
+		   struct tl_ssh_link *upstream, struct tl_record *record, ssh_message message)
+{
+	proxy->channel = channel;
+	proxy->upstream = upstream;
+	proxy->record = record;
+	proxy->incoming = message;
+}
+
+void tl_proxy_opened(struct tl_proxy *proxy, bool accepted)
+{
+	ssh_message message = tl_steal(&proxy->incoming);
+	ssh_channel handle = NULL;
+
+	if (!message || proxy->step == STEP_LOST) {
+		ssh_message_free(message);
+		return;
+	}
+	if (accepted)
+		handle = ssh_message_channel_request_open_reply_accept(message);
+	else
+		(void)ssh_message_reply_default(message);
+	ssh_message_free(message);
+	if (!handle) {
+		proxy->step = STEP_REFUSED;
+		return;
+	}
+	tl_ssh_stream_attach(&proxy->stream, proxy->upstream, handle);
+	proxy->step = STEP_RUNNING;
 }
 
 /* ---- the rest --------------------------------------------------------------------------------- */
@@ -376,6 +495,8 @@ void tl_proxy_free(struct tl_proxy *proxy)
 	if (!proxy)
 		return;
 	tl_buf_clear(&proxy->typed);
+	if (proxy->incoming)
+		ssh_message_free(proxy->incoming);
 	tl_ssh_stream_clear(&proxy->stream);
 	free(proxy);
 }

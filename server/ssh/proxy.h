@@ -1,4 +1,4 @@
-/* One program in the bastion lane: the engineer's channel on one side, the endpoint's on the other,
+/* One program or forwarded connection in the bastion lane: the engineer's channel on one side, the endpoint's on the other,
  * the recording between them. Loop thread only. */
 #ifndef TOWLINE_SERVER_SSH_PROXY_H
 #define TOWLINE_SERVER_SSH_PROXY_H
@@ -9,10 +9,16 @@
 
 struct tl_proxy;
 
+/* `channel` NULL: tl_proxy_take names it. */
 struct tl_proxy *tl_proxy_new(struct tl_ssh_server_channel *channel);
 /* The endpoint is there: opens its side. */
 void tl_proxy_connect(struct tl_proxy *proxy, struct tl_ssh_link *upstream,
 		      struct tl_record *record);
+/* A channel that the endpoint asks for by `message` (taken over), once the engineer's client, which was asked for
+ * `channel`, has answered. */
+void tl_proxy_take(struct tl_proxy *proxy, struct tl_ssh_server_channel *channel,
+		   struct tl_ssh_link *upstream, struct tl_record *record, ssh_message message);
+void tl_proxy_opened(struct tl_proxy *proxy, bool accepted);
 /* Either returns true when something moved, or a negative TL_E* when the recording failed. */
 int tl_proxy_pump_upstream(struct tl_proxy *proxy, struct tl_err *err);
 int tl_proxy_pump_engineer(struct tl_proxy *proxy, struct tl_err *err);

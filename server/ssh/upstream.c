@@ -1,5 +1,6 @@
 #include "ssh/upstream.h"
 
+#include <libssh/server.h>
 #include <stdio.h>
 #include <string.h>
 #include <towline/str.h>
@@ -77,8 +78,22 @@ static void on_closed(void *arg, const char *reason)
 	upstream->config.closed(upstream->config.arg, reason);
 }
 
+/* Nothing else is answered: a reply to a request in a channel could touch one that is freed. */
+static bool on_message(void *arg, ssh_message message)
+{
+	struct tl_upstream *upstream = arg;
+
+	if (ssh_message_type(message) != SSH_REQUEST_CHANNEL_OPEN)
+		return false;
+	if (upstream->ready && upstream->config.open(upstream->config.arg, message))
+		return true;
+	(void)ssh_message_reply_default(message);
+	return false;
+}
+
 static const struct tl_ssh_link_handlers handlers = {
 	.ready = on_ready,
+	.message = on_message,
 	.pump = on_pump,
 	.closed = on_closed,
 };

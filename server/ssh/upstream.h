@@ -14,6 +14,8 @@ struct tl_upstream_config {
 	const char *host_key_line; /* "ssh-ed25519 …": no other key is accepted */
 	const struct tl_key *key;  /* the session's; borrowed for the call */
 	void (*ready)(void *arg);
+	/* The endpoint asks for a channel; true: taken over, to be freed with ssh_message_free. */
+	bool (*open)(void *arg, ssh_message message);
 	bool (*pump)(void *arg); /* once ready; true when anything moved */
 	void (*closed)(void *arg, const char *reason);
 	void *arg;

@@ -297,6 +297,15 @@ static const char session_company[] =
 	"ALTER TABLE session ADD COLUMN paused TEXT;"
 	"ALTER TABLE session ADD COLUMN four_eyes BIGINT NOT NULL DEFAULT 0;";
 
+/* What engineers want to forward through hosts, for a while. */
+static const char forward_wishes[] = "CREATE TABLE forward_wish ("
+				     " user_id TEXT NOT NULL REFERENCES app_user (id),"
+				     " host_id TEXT NOT NULL REFERENCES host (id),"
+				     " forwards TEXT NOT NULL,"
+				     " agent BIGINT NOT NULL CHECK (agent IN (0, 1)),"
+				     " expires_ms BIGINT NOT NULL,"
+				     " PRIMARY KEY (user_id, host_id))";
+
 const struct tl_migration tl_migrations[] = {
 	{1, "people and hosts", people_and_hosts, NULL},
 	{2, "tickets, bundles and sessions", tickets_and_bundles, NULL},
@@ -308,5 +317,6 @@ const struct tl_migration tl_migrations[] = {
 	{8, "signed requests and the roster", signed_requests, NULL},
 	{9, "SSH authority", ssh_authority, NULL},
 	{10, "company in sessions", session_company, NULL},
+	{11, "what engineers forward", forward_wishes, NULL},
 };
 const size_t tl_migration_count = TL_ARRAY_LEN(tl_migrations);

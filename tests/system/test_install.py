@@ -9,7 +9,7 @@ import pytest
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("TOWLINE_BIN_DIR", "build/dev/bin")).resolve().parent
 PROGRAMS = {"towline", "towline-agent", "towline-helper", "towline-relay"}
-LIBEXEC = {"towline-bundle", "towline-collect", "towline-health", "towline-intake", "towline-redact", "towline-session"}
+LIBEXEC = {"towline-bundle", "towline-collect", "towline-forward", "towline-health", "towline-intake", "towline-redact", "towline-session"}
 
 
 @pytest.fixture(scope="module")

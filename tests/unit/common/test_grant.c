@@ -102,6 +102,23 @@ static void a_grant_comes_back_whole(void **state)
 	assert_int_equal(f->read.max_s, 3600);
 }
 
+static void places_to_forward_to_come_back_with_their_scope(void **state)
+{
+	struct fixture *f = *state;
+
+	f->grant.scopes |= TL_SCOPE_FORWARDING;
+	assert_int_equal(sign(f), TL_EINVAL); /* where to? */
+	assert_int_equal(tl_strv_push(&f->grant.forwards, "db.internal:5432"), 0);
+	assert_int_equal(sign(f), 0);
+	assert_int_equal(verify(f), 0);
+	assert_int_equal(f->read.forwards.count, 1);
+	assert_string_equal(f->read.forwards.items[0], "db.internal:5432");
+	assert_int_equal(verify_with(f, "forwards", "[\"nowhere\"]"), TL_EINVAL);
+	assert_int_equal(verify_with(f, "forwards", "[7]"), TL_EINVAL);
+	assert_int_equal(verify_with(f, "forwards", NULL), TL_EINVAL);
+	assert_int_equal(verify_with(f, "scopes", "[\"exec\"]"), TL_EINVAL);
+}
+
 static void a_grant_for_another_host_is_denied(void **state)
 {
 	struct fixture *f = *state;
@@ -243,7 +260,7 @@ static void scopes_have_names(void **state TL_UNUSED)
 	unsigned scopes = 0;
 
 	tl_scopes_write(TL_SCOPE_ALL, &text);
-	assert_string_equal(tl_buf_str(&text), "terminal,exec,files,forwarding");
+	assert_string_equal(tl_buf_str(&text), "terminal,exec,files,forwarding,agent");
 	assert_int_equal(tl_scopes_parse(tl_buf_str(&text), &scopes, &err), 0);
 	assert_int_equal(scopes, TL_SCOPE_ALL);
 	assert_int_equal(tl_scopes_parse("files", &scopes, &err), 0);
@@ -278,6 +295,7 @@ int main(void)
 		TEST(each_claim_out_of_its_limits_is_refused),
 		TEST(only_plain_keys_are_accepted),
 		TEST(too_many_keys_are_refused),
+		TEST(places_to_forward_to_come_back_with_their_scope),
 		cmocka_unit_test(scopes_have_names),
 		cmocka_unit_test(lanes_have_names),
 	};

@@ -74,6 +74,64 @@ static void policy_never_widens_a_grant(void **state)
 	assert_int_equal(max_s, 60);
 }
 
+static void forwarding_without_a_place_is_no_scope(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+	struct tl_grant grant = {.scopes = TL_SCOPE_EXEC | TL_SCOPE_FORWARDING, .max_s = 60};
+	unsigned scopes = 0;
+	int64_t max_s = 0;
+
+	(void)state;
+	assert_int_equal(parse("sessions:\n  scopes: [exec, forwarding]\n", &policy, NULL), 0);
+	assert_int_equal(tl_policy_narrow(&policy, &grant, &scopes, &max_s, NULL), 0);
+	assert_int_equal(scopes, TL_SCOPE_EXEC);
+}
+
+static void a_place_that_is_none_is_an_error(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+	struct tl_err err = TL_ERR_INIT;
+
+	(void)state;
+	assert_int_equal(parse("sessions:\n  forward: [\"db\"]\n", &policy, &err), TL_ECONFIG);
+	assert_says(&err, "sessions.forward");
+	assert_says(&err, "\"db\"");
+}
+
+static void only_harmless_variables_may_be_set(void **state)
+{
+	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+
+	(void)state;
+	assert_int_equal(parse("sessions:\n  environment: [DEPLOY_*, EDITOR]\n", &policy, NULL), 0);
+	assert_true(tl_policy_may_set(&policy, "LANG"));
+	assert_true(tl_policy_may_set(&policy, "LC_ALL"));
+	assert_true(tl_policy_may_set(&policy, "DEPLOY_KEY"));
+	assert_true(tl_policy_may_set(&policy, "EDITOR"));
+	assert_false(tl_policy_may_set(&policy, "EDITOR2"));
+	assert_false(tl_policy_may_set(&policy, "LANGUAGE"));
+	assert_false(tl_policy_may_set(&policy, "LD_PRELOAD"));
+	assert_false(tl_policy_may_set(&policy, "PATH"));
+}
+
+static void variables_that_change_what_runs_cannot_be_allowed(void **state)
+{
+	static const char *const bad[] = {"LD_PRELOAD",	   "LD_*", "L*",       "*",
+					  "PATH",	   "P*",   "BASH_ENV", "TOWLINE_SESSION",
+					  "SSH_AUTH_SOCK", "A-B"};
+
+	(void)state;
+	for (size_t i = 0; i < TL_ARRAY_LEN(bad); i++) {
+		tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
+		struct tl_err err = TL_ERR_INIT;
+		char text[128];
+
+		snprintf(text, sizeof(text), "sessions:\n  environment: [\"%s\"]\n", bad[i]);
+		assert_int_equal(parse(text, &policy, &err), TL_ECONFIG);
+		assert_says(&err, bad[i]);
+	}
+}
+
 static void switched_off_sessions_name_the_key(void **state)
 {
 	tl_auto(tl_policy) struct tl_policy policy = {.scopes = 0};
@@ -236,6 +294,10 @@ int main(void)
 		cmocka_unit_test(an_unknown_scope_is_an_error),
 		cmocka_unit_test(policy_narrows_scopes_and_duration),
 		cmocka_unit_test(policy_never_widens_a_grant),
+		cmocka_unit_test(forwarding_without_a_place_is_no_scope),
+		cmocka_unit_test(a_place_that_is_none_is_an_error),
+		cmocka_unit_test(only_harmless_variables_may_be_set),
+		cmocka_unit_test(variables_that_change_what_runs_cannot_be_allowed),
 		cmocka_unit_test(switched_off_sessions_name_the_key),
 		cmocka_unit_test(the_agent_cannot_consent_in_a_persons_place),
 		cmocka_unit_test(system_accounts_cannot_consent),

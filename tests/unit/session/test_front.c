@@ -127,8 +127,9 @@ static int office_request(void *worker, const struct tl_session_ask *ask,
 	}
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0)
 		return tl_err_set(err, TL_EIO, "no socket pair");
-	rig_serve(desk.rig, pair[0], id.text, ask->scopes, ask->keys,
-		  ask->lane == TL_LANE_END_TO_END);
+	/* as a desk that nobody has told what to forward */
+	rig_serve(desk.rig, pair[0], id.text, ask->scopes & ~(TL_SCOPE_FORWARDING | TL_SCOPE_AGENT),
+		  ask->keys, ask->lane == TL_LANE_END_TO_END);
 	if (tl_broker_deliver(desk.office.broker, id.text, pair[1], err) != 0)
 		close(pair[1]);
 	return 0;

@@ -81,11 +81,11 @@ static void *open_and_migrate(void *arg)
 }
 
 static const char *const tables[] = {
-	"ssh_revocation", "ssh_certificate", "roster",	      "recovery_code",	 "second_factor",
-	"host_health",	  "bundle",	     "upload",	      "session",	 "idempotency",
-	"timeline",	  "ticket",	     "assertion_jti", "enrolment_token", "host",
-	"ssh_key",	  "api_token",	     "app_user",      "counter",	 "organisation",
-	"audit",	  "audit_head",	     "outbox",	      "schema_version",
+	"forward_wish",	 "ssh_revocation", "ssh_certificate", "roster",	       "recovery_code",
+	"second_factor", "host_health",	   "bundle",	      "upload",	       "session",
+	"idempotency",	 "timeline",	   "ticket",	      "assertion_jti", "enrolment_token",
+	"host",		 "ssh_key",	   "api_token",	      "app_user",      "counter",
+	"organisation",	 "audit",	   "audit_head",      "outbox",	       "schema_version",
 };
 
 static void empty_database(const struct place *place)
