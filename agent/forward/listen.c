@@ -25,14 +25,13 @@ static bool read_place(const char *address, struct sockaddr_storage *place, sock
 
 static unsigned port_of(int fd)
 {
-	struct sockaddr_storage place;
+	/* Either family: an IPv4 address is shorter, and its port is at the same place. */
+	struct sockaddr_in6 place = {.sin6_family = AF_UNSPEC};
 	socklen_t len = sizeof(place);
 
 	if (getsockname(fd, (struct sockaddr *)&place, &len) != 0)
 		return 0;
-	return ntohs(place.ss_family == AF_INET6
-			     ? ((struct sockaddr_in6 *)(void *)&place)->sin6_port
-			     : ((struct sockaddr_in *)(void *)&place)->sin_port);
+	return ntohs(place.sin6_port);
 }
 
 static int open_at(struct sockaddr_storage *place, socklen_t len, unsigned port)

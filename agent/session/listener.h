@@ -14,7 +14,7 @@ TL_MUST_CHECK int tl_listeners_new(const struct tl_forward_config *config,
 /* The server that connections are offered to; after it was made, before anything else. */
 void tl_listeners_serve(struct tl_listeners *listeners, struct tl_ssh_server *server);
 /* The client wants to listen, or no more: answers it. `allowed`: consent covers it. */
-void tl_listeners_ask(struct tl_listeners *listeners, struct tl_ssh_listen *listen, bool allowed);
+void tl_listeners_ask(struct tl_listeners *listeners, struct tl_ssh_listen *request, bool allowed);
 /* A path for SSH_AUTH_SOCK, made at the first call: `ready` comes later, with NULL when there is none. */
 typedef void tl_listeners_agent(void *arg, const char *path, const struct tl_err *err);
 void tl_listeners_need_agent(struct tl_listeners *listeners, tl_listeners_agent *ready, void *arg);

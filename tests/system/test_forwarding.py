@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import pathlib
+import select
 import socket
 import subprocess
 import tempfile
@@ -234,6 +235,38 @@ def test_a_slow_reader_holds_the_sender_up_and_loses_nothing(scene, lane):
         slow.shutdown(socket.SHUT_WR)
         assert read_all(slow)[:len(blob)] == blob
     service.close()
+
+
+@pytest.mark.parametrize("lane", LANES)
+def test_a_pause_holds_what_is_forwarded_and_loses_nothing(scene, service, lane):
+    scene.ask(service.place)
+    port = free_port()
+    log = scene.engineer.directory / f"paused-{lane}.log"
+    with open(log, "wb") as out:
+        client = subprocess.Popen([*scene.argv(lane, "-L", f"{port}:{service.place}"), "echo stands; cat"],
+                                  stdin=subprocess.PIPE, stdout=out, stderr=out)
+    try:
+        until(lambda: "stands" in log.read_text(), "the program runs")
+        conn = connect(port)
+        assert conn.recv(6, socket.MSG_WAITALL) == b"hello\n"
+        session = scene.newest(lane)["id"]
+        scene.endpoint.command("pause", session)
+        until(lambda: "has paused this session" in log.read_text(), "the pause is told")
+        conn.sendall(b"held")
+        late = connect(port)
+        # The person at the host asks the helper, which answers after what came before.
+        assert "paused" in json.loads(scene.endpoint.command("sessions", "--json").stdout)[0]["held"]
+        assert select.select([conn, late], [], [], 0)[0] == []
+        scene.endpoint.command("resume", session)
+        assert conn.recv(4, socket.MSG_WAITALL) == b"held"
+        assert late.recv(6, socket.MSG_WAITALL) == b"hello\n"
+        conn.close()
+        late.close()
+        client.stdin.close()
+        assert client.wait(60) == 0
+    finally:
+        client.kill()
+        client.wait(60)
 
 
 # ---- ssh -R -------------------------------------------------------------------------------------------------------

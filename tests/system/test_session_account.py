@@ -110,7 +110,9 @@ def pam(place):
 @pytest.fixture
 def named(relay, make_endpoint, pam):
     """Sessions of an account with a name, by our own PAM service."""
-    endpoint = make_endpoint(policy="sessions:\n  user: root\nconsent:\n  unattended: true\n")
+    endpoint = make_endpoint(policy=(
+        "sessions:\n  user: root\n  scopes: [terminal, exec, files, forwarding]\n  forward: ['127.0.0.1:*']\n"
+        "consent:\n  unattended: true\n"))
     endpoint.helper_options = ["--pam-dir", pam.directory]
     endpoint.enrol()
     endpoint.start_agent()
@@ -149,6 +151,25 @@ def test_pam_refuses_an_account_with_a_sentence(engineer, named, pam, place):
     assert 'the account "root" may not be used on this machine' in done.stderr
     assert not (place / "touched").exists()
     assert not pam.told()
+
+
+def test_pam_refuses_an_account_its_forwarding_too(engineer, named, pam):
+    with socket.create_server(("127.0.0.1", 0)) as service:
+        target = f"127.0.0.1:{service.getsockname()[1]}"
+        engineer.towline("forward", named.name, target)
+        argv = engineer.ssh_argv("bastion", named.name, "-W", target)
+        client = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        service.settimeout(60)
+        service.accept()[0].close()
+        client.communicate(timeout=60)
+        until(lambda: "close_session root erin towline" in pam.told(), "the session is closed")
+        pam.write("account required pam_deny.so")
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=60, check=False)
+        assert done.returncode != 0
+        service.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            service.accept()
+    assert pam.told().count("open_session root erin towline") == 1
 
 
 def test_a_module_that_hangs_is_given_up(engineer, named, pam, place):
