@@ -176,8 +176,8 @@ static bool read_escape(const char **at, uint64_t *set, int *ret_byte)
 
 	*ret_byte = -1;
 	for (size_t i = 0; i < TL_ARRAY_LEN(classes); i++)
-		if (tolower(name) == classes[i].name) {
-			add_where(set, classes[i].is, name != classes[i].name);
+		if (tolower(name) == (unsigned char)classes[i].name) {
+			add_where(set, classes[i].is, name != (unsigned char)classes[i].name);
 			++*at;
 			return true;
 		}

@@ -9,7 +9,7 @@
 static char logged[2048], shown[2048];
 static int log_priority;
 
-void __wrap_syslog(int priority, const char *format, ...);
+void __wrap_syslog(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int __wrap_tl_child_start(const struct tl_child_spec *spec, pid_t *ret_pid, struct tl_err *err);
 
 void __wrap_syslog(int priority, const char *format, ...)
