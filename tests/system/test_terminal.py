@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import pathlib
 import tempfile
 
@@ -133,6 +134,7 @@ def test_much_output_arrives_whole(terminal):
     terminal.type("stty raw -echo; echo begin; head -c 3000000 /dev/zero | tr '\\0' z; echo end; exit\n")
     terminal.until("begin\n").until("zend\n")
     printed = terminal.output.partition(b"begin\n")[2].partition(b"end\n")[0]
+    printed = re.sub(rb"towline: [^\n]*\n", b"", printed)  # the word at a shell's end may come before its last output
     assert printed.count(b"z") == 3000000
 
 
